@@ -1,0 +1,134 @@
+package application
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"time"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Filter narrows a list. nil fields do not.
+type Filter struct {
+	Role          *users.Role
+	IsActive      *bool
+	EmailVerified *bool
+	IsOrganizer   *bool
+	CreatedFrom   *time.Time // inclusive
+	CreatedTo     *time.Time // inclusive
+}
+
+// Page is a part of a list: Limit users after After, or after the first Offset when After is nil.
+type Page struct {
+	Limit  int
+	Offset int
+	After  *Cursor
+}
+
+// Cursor is a position in a list, between two users.
+type Cursor struct {
+	CreatedAt time.Time
+	ID        users.ID
+}
+
+const cursorSize = 8 + 16
+
+// String returns the cursor as 32 characters of URL-safe base64.
+func (c Cursor) String() string {
+	raw := make([]byte, 0, cursorSize)
+	raw = binary.BigEndian.AppendUint64(raw, uint64(c.CreatedAt.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(raw, c.ID[:]...))
+}
+
+// ParseCursor reads what String wrote.
+func ParseCursor(text string) (Cursor, *domain.Violation) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != cursorSize {
+		return Cursor{}, &domain.Violation{Code: domain.CodeInvalid, Message: "is not a cursor of this list"}
+	}
+	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))).UTC()
+	if at.Year() < 1970 || at.Year() > 9999 {
+		return Cursor{}, &domain.Violation{Code: domain.CodeInvalid, Message: "is not a cursor of this list"}
+	}
+	return Cursor{CreatedAt: at, ID: users.ID(raw[8:])}, nil
+}
+
+// Limits of a list.
+const (
+	DefaultLimit = 20
+	MaxLimit     = 100
+	// MaxOffset bounds how many rows a page number may skip: each costs time. A cursor has no such limit.
+	MaxOffset = 1_000_000
+)
+
+// Listing asks for a part of the list of users: by page number, or by the cursor that an earlier answer gave.
+type Listing struct {
+	Filter
+	Page   int // from 1
+	Limit  int // 1 to MaxLimit
+	Cursor string
+}
+
+// Listed is a part of the list of users, newest first.
+type Listed struct {
+	Users []users.User
+	Total int64 // of all that match the filter
+	Limit int
+	Page  int    // 0 when asked by cursor
+	Next  string // cursor of what follows, empty at the end
+}
+
+func (l Listing) parse() (Page, error) {
+	var invalid domain.InvalidError
+	page := Page{Limit: l.Limit, Offset: (l.Page - 1) * l.Limit}
+	if l.Limit < 1 || l.Limit > MaxLimit {
+		invalid.Add("limit", &domain.Violation{Code: domain.CodeOutOfRange, Message: "must be between 1 and 100"})
+	}
+	switch {
+	case l.Page < 1 || l.Page > MaxOffset:
+		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "must be between 1 and 1000000"})
+	case page.Offset > MaxOffset:
+		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "is too far in; follow nextCursor instead"})
+	}
+	if l.Cursor != "" {
+		after := domain.Field(&invalid, "cursor", l.Cursor, ParseCursor)
+		page.After, page.Offset = &after, 0
+	}
+	if l.CreatedFrom != nil && l.CreatedTo != nil && l.CreatedTo.Before(*l.CreatedFrom) {
+		invalid.Add("createdTo", &domain.Violation{Code: domain.CodeOutOfRange, Message: "must not be before createdFrom"})
+	}
+	return page, invalid.Err()
+}
+
+// List returns a part of the list of users. It fails with users.ErrForbidden or *domain.InvalidError.
+func (s *Service) List(ctx context.Context, actor Actor, l Listing) (Listed, error) {
+	if err := actor.May(ListUsers); err != nil {
+		return Listed{}, err
+	}
+	page, err := l.parse()
+	if err != nil {
+		return Listed{}, err
+	}
+	total, err := s.Users.Count(ctx, l.Filter)
+	if err != nil {
+		return Listed{}, err
+	}
+	listed := Listed{Total: total, Limit: page.Limit, Page: l.Page}
+	if page.After != nil {
+		listed.Page = 0
+	}
+	page.Limit++ // one more tells whether anything follows
+	found, err := s.Users.List(ctx, l.Filter, page)
+	if err != nil {
+		return Listed{}, err
+	}
+	listed.Users = viewsOf(found)
+	if len(listed.Users) == page.Limit {
+		listed.Users = listed.Users[:listed.Limit]
+		last := listed.Users[listed.Limit-1]
+		listed.Next = Cursor{CreatedAt: last.CreatedAt, ID: last.ID}.String()
+	}
+	return listed, nil
+}

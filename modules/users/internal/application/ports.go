@@ -1,0 +1,155 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Transactor runs fn in one transaction, which the repositories called with fn's ctx take part in. A call within fn joins it.
+// fn may run more than once (after a deadlock): it must not act on anything outside the transaction.
+type Transactor interface {
+	InTx(ctx context.Context, fn func(ctx context.Context) error) error
+}
+
+// ErrPhoneClaimed is how Insert and Save of Users report that another account took the number since it was looked for.
+var ErrPhoneClaimed = errors.New("phone number was claimed meanwhile")
+
+// Users stores accounts. Finders fail with users.ErrNotFound; the Lock finders keep the row locked until the transaction ends.
+type Users interface {
+	// Insert adds a user. It fails with users.ErrEmailTaken or ErrPhoneClaimed; the transaction can then only be rolled back.
+	Insert(ctx context.Context, u *domain.User) error
+	// Save stores a user that the transaction has locked. It fails with ErrPhoneClaimed, likewise.
+	Save(ctx context.Context, u *domain.User) error
+
+	ByID(ctx context.Context, id users.ID) (*domain.User, error)
+	ByEmail(ctx context.Context, email string) (*domain.User, error)
+	// ByIDs returns those that exist, in no order.
+	ByIDs(ctx context.Context, ids []users.ID) ([]*domain.User, error)
+	LockByID(ctx context.Context, id users.ID) (*domain.User, error)
+	LockByEmail(ctx context.Context, email string) (*domain.User, error)
+	LockByPhone(ctx context.Context, phone string) (*domain.User, error)
+
+	// List returns at most page.Limit users that match, newest first (createdAt, then ID).
+	List(ctx context.Context, f Filter, page Page) ([]*domain.User, error)
+	Count(ctx context.Context, f Filter) (int64, error)
+	// Stats counts accounts; those created since the given time are the new ones.
+	Stats(ctx context.Context, since time.Time) (Stats, error)
+
+	// AdminExists reports whether any account, active or not, is an administrator.
+	AdminExists(ctx context.Context) (bool, error)
+	// OtherActiveAdmin reports whether an active administrator besides id exists. Until the transaction ends, no other
+	// transaction gets an answer to this question.
+	OtherActiveAdmin(ctx context.Context, id users.ID) (bool, error)
+}
+
+// Registrations stores attempts to register an address that is not verified yet.
+type Registrations interface {
+	Add(ctx context.Context, r domain.Registration) error
+	// Newest returns the user's latest attempt. It fails with users.ErrNotFound.
+	Newest(ctx context.Context, user users.ID) (domain.Registration, error)
+	// Owner returns whose attempt a token belongs to. It fails with users.ErrTokenInvalid.
+	Owner(ctx context.Context, tokenHash []byte) (users.ID, error)
+	// Take removes the attempt of a token and returns it, at most once. It fails with users.ErrTokenInvalid.
+	Take(ctx context.Context, tokenHash []byte, now time.Time) (domain.Registration, error)
+	// Void removes all attempts of a user.
+	Void(ctx context.Context, user users.ID) error
+	// VoidExpired removes the user's attempts that expired before now.
+	VoidExpired(ctx context.Context, user users.ID, now time.Time) error
+}
+
+// Sessions stores logins. Finders fail with users.ErrNotFound.
+type Sessions interface {
+	Insert(ctx context.Context, s *domain.Session) error
+	Save(ctx context.Context, s *domain.Session) error
+	ByID(ctx context.Context, id uuid.UUID) (*domain.Session, error)
+	LockByID(ctx context.Context, id uuid.UUID) (*domain.Session, error)
+	// EndAll ends the user's live sessions except one (uuid.Nil: none is spared) and returns the IDs of the ended.
+	EndAll(ctx context.Context, user users.ID, except uuid.UUID, reason string, now time.Time) ([]uuid.UUID, error)
+}
+
+// MailKind names the text of a mail.
+type MailKind string
+
+// The mails.
+const (
+	MailVerifyEmail       MailKind = "verify_email"
+	MailAlreadyRegistered MailKind = "already_registered"
+)
+
+// QueuedMail is a mail waiting in the outbox. It goes to the address stored for the user when it is sent.
+type QueuedMail struct {
+	ID          uuid.UUID
+	Kind        MailKind
+	UserID      users.ID
+	SealedToken []byte // nil when the mail carries no token
+	CreatedAt   time.Time
+	Attempts    int // times it was leased, this one included
+}
+
+// Outbox stores mail in the transaction that causes it, to be sent after.
+type Outbox interface {
+	Append(ctx context.Context, m QueuedMail) error
+	// Lease returns a mail that is due and hides it from others until the given time. It fails with users.ErrNotFound.
+	Lease(ctx context.Context, now, until time.Time) (QueuedMail, error)
+	// Delivered removes a mail.
+	Delivered(ctx context.Context, id uuid.UUID) error
+	// Retry makes a mail due again at next; reason says what went wrong, without addresses.
+	Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error
+}
+
+// Mail is one message to be handed over. ID is the same at each try.
+type Mail struct {
+	ID        uuid.UUID
+	Kind      MailKind
+	To        string
+	FirstName string
+	Token     string
+	Time      time.Time
+}
+
+// Mailer hands a mail over to whoever delivers it, or fails. Its errors carry no address.
+type Mailer interface {
+	Send(ctx context.Context, m Mail) error
+}
+
+// Cache remembers what was read. load is called on a miss; what it returns is remembered unless the subject was forgotten since
+// load began, so that a slow reader cannot put an old row back. Errors are not remembered.
+type Cache interface {
+	User(ctx context.Context, id users.ID, load func(context.Context) (users.User, error)) (users.User, error)
+	// Users asks load once for all that are missing. Unknown IDs are absent from the answer.
+	Users(ctx context.Context, ids []users.ID, load func(context.Context, []users.ID) ([]users.User, error)) (map[users.ID]users.User, error)
+	// Session remembers whose live session that is.
+	Session(ctx context.Context, id uuid.UUID, load func(context.Context) (users.ID, error)) (users.ID, error)
+	ForgetUser(id users.ID)
+	ForgetSession(id uuid.UUID)
+}
+
+// Hasher turns passwords into hashes. Both methods wait for a free processor and fail with users.ErrOverloaded when that takes
+// too long.
+type Hasher interface {
+	// Hash returns a PHC string.
+	Hash(ctx context.Context, p domain.Password) (string, error)
+	// Verify reports whether hash is one of p. An empty hash costs as much time as any and matches nothing.
+	Verify(ctx context.Context, p domain.Password, hash string) (bool, error)
+}
+
+// AccessClaims is what an access token says.
+type AccessClaims struct {
+	User      users.ID
+	Session   uuid.UUID
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+}
+
+// AccessTokens signs and checks access tokens.
+type AccessTokens interface {
+	Issue(c AccessClaims) (string, error)
+	// Verify fails with users.ErrTokenExpired or users.ErrUnauthenticated.
+	Verify(token string) (AccessClaims, error)
+}

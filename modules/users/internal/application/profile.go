@@ -1,0 +1,134 @@
+package application
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// OwnProfile returns the actor's account.
+func (s *Service) OwnProfile(ctx context.Context, actor Actor) (users.User, error) {
+	if err := actor.May(ViewOwnProfile); err != nil {
+		return users.User{}, err
+	}
+	return s.view(ctx, actor.ID)
+}
+
+// Profile is what a user says of themselves. It replaces what was there: an empty phone gives the number up.
+type Profile struct{ FirstName, LastName, Phone string }
+
+func (p Profile) parse() (domain.Names, *domain.Phone, error) {
+	var invalid domain.InvalidError
+	names := parseNames(&invalid, p.FirstName, p.LastName)
+	phone := domain.Field(&invalid, "phone", p.Phone, domain.ParseOptionalPhone)
+	return names, phone, invalid.Err()
+}
+
+// Validate fails with *domain.InvalidError naming every wrong field.
+func (p Profile) Validate() error {
+	_, _, err := p.parse()
+	return err
+}
+
+// UpdateOwnProfile replaces the actor's names and phone. It fails with *domain.InvalidError or users.ErrPhoneTaken.
+func (s *Service) UpdateOwnProfile(ctx context.Context, actor Actor, p Profile) (users.User, error) {
+	if err := actor.May(UpdateOwnProfile); err != nil {
+		return users.User{}, err
+	}
+	names, phone, err := p.parse()
+	if err != nil {
+		return users.User{}, err
+	}
+	return s.change(ctx, actor.ID, func(ctx context.Context, u *domain.User, after *effects) error {
+		if !u.IsActive() {
+			return users.ErrSessionEnded
+		}
+		u.Rename(names, s.Now())
+		return s.claimPhone(ctx, u, phone, after)
+	})
+}
+
+// PasswordChange is a user replacing their password.
+type PasswordChange struct{ Current, New string }
+
+// ChangeOwnPassword replaces the actor's password and ends the actor's other sessions. It fails with *domain.InvalidError, also
+// when the current password is wrong, or with users.ErrOverloaded.
+func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c PasswordChange) error {
+	if err := actor.May(ChangeOwnPassword); err != nil {
+		return err
+	}
+	u, err := s.Users.ByID(ctx, actor.ID)
+	if err != nil {
+		return err
+	}
+	state := u.State()
+	var invalid domain.InvalidError
+	if c.Current == "" {
+		invalid.Add("currentPassword", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
+	}
+	password := domain.Field(&invalid, "newPassword", c.New, func(raw string) (domain.Password, *domain.Violation) {
+		return domain.ParsePassword(raw, state.Email, state.FirstName, state.LastName)
+	})
+	if err := invalid.Err(); err != nil {
+		return err
+	}
+	known := u.PasswordHash()
+	ok, err := s.Hasher.Verify(ctx, domain.GivenPassword(c.Current), known)
+	if err != nil {
+		return err
+	}
+	wrong := domain.Invalid("currentPassword", domain.CodeIncorrect, "is not your current password")
+	if !ok {
+		return wrong
+	}
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	_, err = s.change(ctx, actor.ID, func(ctx context.Context, u *domain.User, after *effects) error {
+		switch {
+		case !u.IsActive():
+			return users.ErrSessionEnded
+		case u.PasswordHash() != known: // changed by somebody faster
+			return wrong
+		}
+		u.SetPassword(hash, s.Now())
+		return s.endSessions(ctx, u.ID(), actor.Session, domain.EndedByPassword, after)
+	})
+	return err
+}
+
+// DeactivateOwn deactivates the actor's account and ends its sessions. It fails with users.ErrLastAdmin.
+func (s *Service) DeactivateOwn(ctx context.Context, actor Actor) error {
+	if err := actor.May(DeactivateOwn); err != nil {
+		return err
+	}
+	_, err := s.deactivate(ctx, actor.ID, actor.ID, "")
+	return err
+}
+
+// deactivate ends the use of an account and all its sessions.
+func (s *Service) deactivate(ctx context.Context, id, by users.ID, reason string) (users.User, error) {
+	return s.change(ctx, id, func(ctx context.Context, u *domain.User, after *effects) error {
+		if err := s.keepAnAdmin(ctx, u); err != nil {
+			return err
+		}
+		u.Deactivate(by, reason, s.Now())
+		return s.endSessions(ctx, id, uuid.Nil, domain.EndedByDeactivation, after)
+	})
+}
+
+// keepAnAdmin fails with users.ErrLastAdmin when u is the only active administrator.
+func (s *Service) keepAnAdmin(ctx context.Context, u *domain.User) error {
+	if u.Role() != users.Admin || !u.IsActive() {
+		return nil
+	}
+	another, err := s.Users.OtherActiveAdmin(ctx, u.ID())
+	if err == nil && !another {
+		err = users.ErrLastAdmin
+	}
+	return err
+}

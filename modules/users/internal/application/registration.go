@@ -1,0 +1,136 @@
+package application
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Registration is a person asking for an account.
+type Registration struct {
+	Email, Password, FirstName, LastName string
+	Phone                                string // empty: none
+}
+
+type parsedRegistration struct {
+	email    domain.Email
+	names    domain.Names
+	phone    *domain.Phone
+	password domain.Password
+}
+
+func (r Registration) parse() (parsedRegistration, error) {
+	var invalid domain.InvalidError
+	p := parsedRegistration{
+		email: domain.Field(&invalid, "email", r.Email, domain.ParseEmail),
+		names: parseNames(&invalid, r.FirstName, r.LastName),
+		phone: domain.Field(&invalid, "phone", r.Phone, domain.ParseOptionalPhone),
+		password: domain.Field(&invalid, "password", r.Password, func(raw string) (domain.Password, *domain.Violation) {
+			return domain.ParsePassword(raw, r.Email, r.FirstName, r.LastName)
+		}),
+	}
+	return p, invalid.Err()
+}
+
+func parseNames(invalid *domain.InvalidError, first, last string) domain.Names {
+	return domain.Names{
+		First: domain.Field(invalid, "firstName", first, domain.ParseName),
+		Last:  domain.Field(invalid, "lastName", last, domain.ParseName),
+	}
+}
+
+// Validate fails with *domain.InvalidError naming every wrong field.
+func (r Registration) Validate() error {
+	_, err := r.parse()
+	return err
+}
+
+// Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
+// account its owner is told by mail instead; the caller cannot see the difference, nor measure it: the password is hashed in
+// every case. It fails with *domain.InvalidError or users.ErrOverloaded.
+func (s *Service) Register(ctx context.Context, r Registration) error {
+	p, err := r.parse()
+	if err != nil {
+		return err
+	}
+	hash, err := s.Hasher.Hash(ctx, p.password)
+	if err != nil {
+		return err
+	}
+	err = s.commit(ctx, func(ctx context.Context, after *effects) error {
+		u := domain.NewUser(s.NewID(), p.email, p.names, s.Now())
+		if err := s.Users.Insert(ctx, u); err != nil {
+			return err
+		}
+		return s.addRegistration(ctx, u, p, hash, after)
+	})
+	if !errors.Is(err, users.ErrEmailTaken) {
+		return err
+	}
+	return s.commit(ctx, func(ctx context.Context, after *effects) error {
+		u, err := s.Users.LockByEmail(ctx, p.email.String())
+		if err != nil {
+			return err
+		}
+		if u.EmailVerified() || !u.IsActive() {
+			return s.queueMail(ctx, MailAlreadyRegistered, u.ID(), "", after)
+		}
+		if err := s.Registrations.VoidExpired(ctx, u.ID(), s.Now()); err != nil {
+			return err
+		}
+		return s.addRegistration(ctx, u, p, hash, after)
+	})
+}
+
+func (s *Service) addRegistration(ctx context.Context, u *domain.User, p parsedRegistration, hash string, after *effects) error {
+	token, now := domain.NewOneTimeToken(), s.Now()
+	r := domain.Registration{
+		ID: s.NewID(), UserID: u.ID(), TokenHash: domain.HashToken(token), PasswordHash: hash,
+		FirstName: p.names.First.String(), LastName: p.names.Last.String(),
+		CreatedAt: now, ExpiresAt: now.Add(domain.RegistrationTTL),
+	}
+	if p.phone != nil {
+		number := p.phone.String()
+		r.Phone = &number
+	}
+	if err := s.Registrations.Add(ctx, r); err != nil {
+		return err
+	}
+	return s.queueMail(ctx, MailVerifyEmail, u.ID(), token, after)
+}
+
+// VerifyEmail activates the account with the password and names of the attempt whose mail carried the token, and voids the other
+// attempts. A phone number that somebody else has proven to be theirs is left out. It fails with users.ErrTokenInvalid.
+func (s *Service) VerifyEmail(ctx context.Context, token string) error {
+	hash := domain.HashToken(token)
+	owner, err := s.Registrations.Owner(ctx, hash)
+	if err != nil {
+		return err
+	}
+	_, err = s.change(ctx, owner, func(ctx context.Context, u *domain.User, after *effects) error {
+		// The user is locked first, as Register does: two tokens of one account then wait for each other.
+		r, err := s.Registrations.Take(ctx, hash, s.Now())
+		if err != nil {
+			return err
+		}
+		if u.EmailVerified() || !u.IsActive() {
+			return users.ErrTokenInvalid
+		}
+		if err := s.Registrations.Void(ctx, u.ID()); err != nil {
+			return err
+		}
+		u.Activate(r.Names(), r.PasswordHash, s.Now())
+		if phone := r.ClaimedPhone(); phone != nil {
+			if err := s.claimPhone(ctx, u, phone, after); err != nil && !errors.Is(err, users.ErrPhoneTaken) {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, users.ErrNotFound) {
+		return users.ErrTokenInvalid
+	}
+	return err
+}

@@ -1,0 +1,216 @@
+package application
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Tokens is what a client gets to go on with.
+type Tokens struct {
+	Access    string
+	Refresh   string
+	ExpiresIn time.Duration // of the access token
+}
+
+// Credentials is somebody asking to log in.
+type Credentials struct{ Email, Password string }
+
+// Validate fails with *domain.InvalidError when a field is missing. Anything else wrong with a field makes a wrong pair.
+func (c Credentials) Validate() error {
+	var invalid domain.InvalidError
+	if c.Email == "" {
+		invalid.Add("email", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
+	}
+	if c.Password == "" {
+		invalid.Add("password", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
+	}
+	return invalid.Err()
+}
+
+// LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the same work whether or not the
+// account exists; with users.ErrDeactivated or users.ErrEmailNotVerified only after the right password; with
+// *domain.InvalidError or users.ErrOverloaded.
+func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User, error) {
+	if err := c.Validate(); err != nil {
+		return Tokens{}, users.User{}, err
+	}
+	u, hash, err := s.findCredentials(ctx, c.Email)
+	if err != nil {
+		return Tokens{}, users.User{}, err
+	}
+	ok, err := s.Hasher.Verify(ctx, domain.GivenPassword(c.Password), hash)
+	if err != nil {
+		return Tokens{}, users.User{}, err
+	}
+	if !ok {
+		return Tokens{}, users.User{}, users.ErrInvalidCredentials
+	}
+	if err := u.MayLogIn(); err != nil {
+		return Tokens{}, users.User{}, err
+	}
+
+	var tokens Tokens
+	view, err := s.change(ctx, u.ID(), func(ctx context.Context, u *domain.User, _ *effects) error {
+		// While the password was compared it may have been changed, or the account deactivated.
+		if u.PasswordHash() != hash {
+			return users.ErrInvalidCredentials
+		}
+		if err := u.MayLogIn(); err != nil {
+			return err
+		}
+		now := s.Now()
+		session, refresh := domain.StartSession(s.NewID(), u.ID(), s.RefreshKeys[0], now, s.RefreshTTL)
+		if err := s.Sessions.Insert(ctx, session); err != nil {
+			return err
+		}
+		u.LoggedIn(now)
+		tokens, err = s.issue(session, refresh, now)
+		return err
+	})
+	return tokens, view, err
+}
+
+// findCredentials returns the account of an address and the hash to compare with: of an account that was never verified, the one
+// of its newest registration. It returns nil and an empty hash when there is none.
+func (s *Service) findCredentials(ctx context.Context, address string) (*domain.User, string, error) {
+	email, violation := domain.ParseEmail(address)
+	if violation != nil {
+		return nil, "", nil
+	}
+	u, err := s.Users.ByEmail(ctx, email.String())
+	switch {
+	case errors.Is(err, users.ErrNotFound):
+		return nil, "", nil
+	case err != nil:
+		return nil, "", err
+	case u.EmailVerified():
+		return u, u.PasswordHash(), nil
+	}
+	r, err := s.Registrations.Newest(ctx, u.ID())
+	if errors.Is(err, users.ErrNotFound) {
+		return u, u.PasswordHash(), nil
+	}
+	return u, r.PasswordHash, err
+}
+
+// issue signs the access token that goes with a refresh token. It never outlives the session.
+func (s *Service) issue(session *domain.Session, refresh domain.RefreshToken, now time.Time) (Tokens, error) {
+	state := session.State()
+	ttl := min(s.AccessTTL, state.ExpiresAt.Sub(now))
+	access, err := s.AccessTokens.Issue(AccessClaims{User: state.UserID, Session: state.ID, IssuedAt: now, ExpiresAt: now.Add(ttl)})
+	if err != nil {
+		return Tokens{}, err
+	}
+	return Tokens{Access: access, Refresh: refresh.Reveal(), ExpiresIn: ttl}, nil
+}
+
+// Refresh exchanges a refresh token. See domain.Session.Exchange for what is answered to an old one.
+// It fails with users.ErrUnauthenticated or users.ErrSessionEnded.
+func (s *Service) Refresh(ctx context.Context, token string) (Tokens, error) {
+	refresh, ok := domain.ParseRefreshToken(token)
+	if !ok {
+		return Tokens{}, users.ErrUnauthenticated
+	}
+	var tokens Tokens
+	var refused error
+	err := s.commit(ctx, func(ctx context.Context, after *effects) error {
+		session, err := s.Sessions.LockByID(ctx, refresh.Session())
+		if errors.Is(err, users.ErrNotFound) {
+			refused = users.ErrUnauthenticated
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := s.Now()
+		next, err := session.Exchange(refresh, s.RefreshKeys, now, s.RefreshTTL)
+		if refused = err; refused != nil {
+			after.sessions = append(after.sessions, refresh.Session())
+		} else if tokens, err = s.issue(session, next, now); err != nil {
+			return err
+		}
+		// A session that ends because of a reused token must stay ended: the transaction commits either way.
+		return s.Sessions.Save(ctx, session)
+	})
+	if err != nil {
+		return Tokens{}, err
+	}
+	return tokens, refused
+}
+
+// LogOut ends the session that a refresh token belongs to, however old the token. An unknown one is no error.
+func (s *Service) LogOut(ctx context.Context, token string) error {
+	refresh, ok := domain.ParseRefreshToken(token)
+	if !ok {
+		return nil
+	}
+	return s.commit(ctx, func(ctx context.Context, after *effects) error {
+		session, err := s.Sessions.LockByID(ctx, refresh.Session())
+		if errors.Is(err, users.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !session.Knows(refresh, s.RefreshKeys) {
+			return nil
+		}
+		after.sessions = append(after.sessions, refresh.Session())
+		session.End(domain.EndedByLogout, s.Now())
+		return s.Sessions.Save(ctx, session)
+	})
+}
+
+// Authenticate returns who holds an access token. It asks the database only when the session or the user is not cached. It fails
+// with users.ErrUnauthenticated, users.ErrTokenExpired, or users.ErrSessionEnded also when the user was deactivated.
+func (s *Service) Authenticate(ctx context.Context, token string) (Actor, error) {
+	claims, err := s.AccessTokens.Verify(token)
+	if err != nil {
+		return Actor{}, err
+	}
+	owner, err := s.Cache.Session(ctx, claims.Session, func(ctx context.Context) (users.ID, error) {
+		return s.liveSession(ctx, claims.Session)
+	})
+	if err != nil {
+		return Actor{}, err
+	}
+	if owner != claims.User {
+		return Actor{}, users.ErrUnauthenticated
+	}
+	u, err := s.view(ctx, owner)
+	switch {
+	case errors.Is(err, users.ErrNotFound):
+		return Actor{}, users.ErrSessionEnded
+	case err != nil:
+		return Actor{}, err
+	case !u.IsActive:
+		return Actor{}, users.ErrSessionEnded
+	}
+	return Actor{ID: u.ID, Role: u.Role, Session: claims.Session}, nil
+}
+
+func (s *Service) liveSession(ctx context.Context, id uuid.UUID) (users.ID, error) {
+	session, err := s.Sessions.ByID(ctx, id)
+	switch {
+	case errors.Is(err, users.ErrNotFound):
+		return users.ID{}, users.ErrSessionEnded
+	case err != nil:
+		return users.ID{}, err
+	case !session.Live(s.Now()):
+		return users.ID{}, users.ErrSessionEnded
+	}
+	return session.State().UserID, nil
+}
+
+// endSessions ends the user's live sessions except one, in the transaction of ctx.
+func (s *Service) endSessions(ctx context.Context, user users.ID, except uuid.UUID, reason string, after *effects) error {
+	ended, err := s.Sessions.EndAll(ctx, user, except, reason, s.Now())
+	after.sessions = append(after.sessions, ended...)
+	return err
+}

@@ -1,0 +1,49 @@
+package domain
+
+import (
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// DefaultRegion is the region of phone numbers written without a country code (ISO 3166-1).
+const DefaultRegion = "TN"
+
+// maxPhone bounds what is parsed, in octets; an E.164 number with all its decoration is shorter.
+const maxPhone = 40
+
+// Phone is a phone number in E.164 form. The zero value is no number.
+type Phone struct{ number string }
+
+// ParsePhone returns the E.164 form of a number of any region; without a country code it is read as one of DefaultRegion.
+// Digits, a leading +, spaces, dots, hyphens and parentheses are accepted; extensions, letters and URIs are not.
+func ParsePhone(raw string) (Phone, *Violation) {
+	text := strings.TrimSpace(raw)
+	invalid := &Violation{CodeInvalid, "must be a phone number like +216 20 123 456"}
+	switch {
+	case text == "":
+		return Phone{}, &Violation{CodeRequired, "is required"}
+	case len(text) > maxPhone, strings.Trim(text, "0123456789+ ().-") != "", strings.LastIndexByte(text, '+') > 0:
+		return Phone{}, invalid
+	}
+	number, err := phonenumbers.Parse(text, DefaultRegion)
+	if err != nil || !phonenumbers.IsValidNumber(number) {
+		return Phone{}, invalid
+	}
+	return Phone{phonenumbers.Format(number, phonenumbers.E164)}, nil
+}
+
+// ParseOptionalPhone is ParsePhone, except that an empty text is no number and not an error.
+func ParseOptionalPhone(raw string) (*Phone, *Violation) {
+	if strings.TrimSpace(raw) == "" {
+		return nil, nil
+	}
+	phone, violation := ParsePhone(raw)
+	if violation != nil {
+		return nil, violation
+	}
+	return &phone, nil
+}
+
+// String returns the number in E.164 form.
+func (p Phone) String() string { return p.number }
