@@ -104,3 +104,10 @@ func (h *Handle) Close() {
 	_ = h.db.Close() // keeps no connection of its own
 	h.pool.Close()
 }
+
+// shouldPing asks for a round trip before a connection is handed out when it has been idle for a while (the
+// network may have forgotten it), or when the server has spoken or hung up meanwhile: after a restart of the
+// server callers then get new connections and no errors.
+func shouldPing(_ context.Context, p pgxpool.ShouldPingParams) bool {
+	return p.IdleDuration > time.Second || !quiet(p.Conn.PgConn().Conn())
+}
