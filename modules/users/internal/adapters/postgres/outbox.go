@@ -1,0 +1,71 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+)
+
+// Outbox implements application.Outbox.
+type Outbox struct{ db DB }
+
+type outboxRow struct {
+	bun.BaseModel `bun:"table:users.outbox,alias:o"`
+
+	ID          uuid.UUID
+	Kind        application.MailKind
+	UserID      users.ID
+	SealedToken []byte
+	CreatedAt   time.Time
+	DueAt       time.Time
+	Attempts    int
+	LastError   *string
+}
+
+// Append implements application.Outbox.
+func (r Outbox) Append(ctx context.Context, m application.QueuedMail) error {
+	_, err := r.db.Conn(ctx).NewInsert().Model(&outboxRow{
+		ID: m.ID, Kind: m.Kind, UserID: m.UserID, SealedToken: m.SealedToken, CreatedAt: m.CreatedAt, DueAt: m.CreatedAt,
+	}).Exec(ctx)
+	return fault("queue mail", err)
+}
+
+// Lease implements application.Outbox.
+func (r Outbox) Lease(ctx context.Context, now, until time.Time) (application.QueuedMail, error) {
+	conn := r.db.Conn(ctx)
+	due := conn.NewSelect().Model((*outboxRow)(nil)).Column("id").Where("o.due_at <= ?", now).
+		OrderExpr("o.due_at, o.id").Limit(1).For("UPDATE SKIP LOCKED")
+	var row outboxRow
+	err := conn.NewUpdate().Model(&row).Set("due_at = ?", until).Set("attempts = o.attempts + 1").
+		Where("o.id = (?)", due).Returning("*").Scan(ctx)
+	if err != nil {
+		return application.QueuedMail{}, fault("lease mail", err)
+	}
+	return application.QueuedMail{
+		ID: row.ID, Kind: row.Kind, UserID: row.UserID, SealedToken: row.SealedToken, CreatedAt: row.CreatedAt, Attempts: row.Attempts,
+	}, nil
+}
+
+// Delivered implements application.Outbox.
+func (r Outbox) Delivered(ctx context.Context, id uuid.UUID) error {
+	_, err := r.db.Conn(ctx).NewDelete().Model((*outboxRow)(nil)).Where("o.id = ?", id).Exec(ctx)
+	return fault("remove delivered mail", err)
+}
+
+// maxReason is the length of the column, in characters.
+const maxReason = 500
+
+// Retry implements application.Outbox.
+func (r Outbox) Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error {
+	if runes := []rune(reason); len(runes) > maxReason {
+		reason = string(runes[:maxReason])
+	}
+	_, err := r.db.Conn(ctx).NewUpdate().Model((*outboxRow)(nil)).
+		Set("due_at = ?", next).Set("last_error = ?", reason).Where("o.id = ?", id).Exec(ctx)
+	return fault("put mail off", err)
+}

@@ -1,0 +1,74 @@
+// Package postgres keeps users in PostgreSQL, in the schema users. It owns the SQL and the migrations, and begins no transaction:
+// it takes part in the one of its ctx.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/uptrace/bun"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/platform/database"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations returns the module's part of the migration history.
+func Migrations() fs.FS {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the folder is compiled in
+	}
+	return files
+}
+
+// DB gives the transaction of a ctx, or the pool.
+type DB interface {
+	Conn(ctx context.Context) bun.IDB
+}
+
+// Repositories is the module's storage.
+type Repositories struct {
+	Users         Users
+	Registrations Registrations
+	Sessions      Sessions
+	Outbox        Outbox
+}
+
+// NewRepositories returns the storage behind a database.
+func NewRepositories(db DB) Repositories {
+	return Repositories{Users: Users{db}, Registrations: Registrations{db}, Sessions: Sessions{db}, Outbox: Outbox{db}}
+}
+
+var (
+	_ application.Users         = Users{}
+	_ application.Registrations = Registrations{}
+	_ application.Sessions      = Sessions{}
+	_ application.Outbox        = Outbox{}
+)
+
+// fault says what was attempted when a statement failed, and names the failures that callers know by their constraint.
+func fault(attempt string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return users.ErrNotFound
+	}
+	if constraint, ok := database.UniqueViolation(err); ok {
+		switch constraint {
+		case "UQ_users_email", "idx_users_email":
+			return users.ErrEmailTaken
+		case "UQ_users_phone", "idx_users_phone":
+			return application.ErrPhoneClaimed
+		}
+	}
+	return fmt.Errorf("%s: %w", attempt, err)
+}

@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Sessions implements application.Sessions.
+type Sessions struct{ db DB }
+
+type sessionRow struct {
+	bun.BaseModel `bun:"table:users.sessions,alias:s"`
+	domain.SessionState
+}
+
+// Insert implements application.Sessions.
+func (r Sessions) Insert(ctx context.Context, s *domain.Session) error {
+	_, err := r.db.Conn(ctx).NewInsert().Model(&sessionRow{SessionState: s.State()}).Exec(ctx)
+	return fault("insert session", err)
+}
+
+// Save implements application.Sessions.
+func (r Sessions) Save(ctx context.Context, s *domain.Session) error {
+	state := s.State()
+	_, err := r.db.Conn(ctx).NewUpdate().Model(&sessionRow{SessionState: state}).
+		Column("token_hash", "previous_hash", "exchanged_at", "expires_at", "ended_at", "end_reason").
+		Where("s.id = ?", state.ID).Exec(ctx)
+	return fault("save session", err)
+}
+
+// ByID implements application.Sessions.
+func (r Sessions) ByID(ctx context.Context, id uuid.UUID) (*domain.Session, error) {
+	return r.one(ctx, "find session", r.byID(ctx, id))
+}
+
+// LockByID implements application.Sessions.
+func (r Sessions) LockByID(ctx context.Context, id uuid.UUID) (*domain.Session, error) {
+	return r.one(ctx, "lock session", r.byID(ctx, id).For(forChange))
+}
+
+func (r Sessions) byID(ctx context.Context, id uuid.UUID) *bun.SelectQuery {
+	return r.db.Conn(ctx).NewSelect().Model((*sessionRow)(nil)).Where("s.id = ?", id)
+}
+
+func (r Sessions) one(ctx context.Context, attempt string, query *bun.SelectQuery) (*domain.Session, error) {
+	var row sessionRow
+	if err := query.Scan(ctx, &row); err != nil {
+		return nil, fault(attempt, err)
+	}
+	return domain.RestoreSession(row.SessionState), nil
+}
+
+// EndAll implements application.Sessions.
+func (r Sessions) EndAll(ctx context.Context, user users.ID, except uuid.UUID, reason string, now time.Time) ([]uuid.UUID, error) {
+	var ended []uuid.UUID
+	err := r.db.Conn(ctx).NewUpdate().Model((*sessionRow)(nil)).
+		Set("ended_at = ?", now).Set("end_reason = ?", reason).
+		Where("s.user_id = ?", user).Where("s.ended_at IS NULL").Where("s.id <> ?", except).
+		Returning("id").Scan(ctx, &ended)
+	return ended, fault("end sessions", err)
+}

@@ -1,0 +1,192 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Users implements application.Users.
+type Users struct{ db DB }
+
+type userRow struct {
+	bun.BaseModel `bun:"table:users.users,alias:u"`
+	domain.State
+}
+
+func (r *userRow) user() *domain.User {
+	return domain.Restore(r.State)
+}
+
+// mutable are the columns that Save writes: all but the key, the address and the time of creation.
+var mutable = []string{
+	"phone", "password_hash", "first_name", "last_name", "role", "is_organizer", "email_verified", "phone_verified", "is_active",
+	"last_login_at", "updated_at", "deactivated_at", "deactivated_by", "deactivation_reason", "version",
+}
+
+// Insert implements application.Users.
+func (r Users) Insert(ctx context.Context, u *domain.User) error {
+	_, err := r.db.Conn(ctx).NewInsert().Model(&userRow{State: u.State()}).Exec(ctx)
+	return fault("insert user", err)
+}
+
+// Save implements application.Users.
+func (r Users) Save(ctx context.Context, u *domain.User) error {
+	_, err := r.db.Conn(ctx).NewUpdate().Model(&userRow{State: u.State()}).Column(mutable...).Where("u.id = ?", u.ID()).Exec(ctx)
+	return fault("save user", err)
+}
+
+// ByID implements application.Users.
+func (r Users) ByID(ctx context.Context, id users.ID) (*domain.User, error) {
+	return r.one(ctx, "find user by id", "u.id = ?", id, "")
+}
+
+// ByEmail implements application.Users.
+func (r Users) ByEmail(ctx context.Context, email string) (*domain.User, error) {
+	return r.one(ctx, "find user by e-mail", "u.email = ?", email, "")
+}
+
+// LockByID implements application.Users.
+func (r Users) LockByID(ctx context.Context, id users.ID) (*domain.User, error) {
+	return r.one(ctx, "lock user by id", "u.id = ?", id, forChange)
+}
+
+// LockByEmail implements application.Users.
+func (r Users) LockByEmail(ctx context.Context, email string) (*domain.User, error) {
+	return r.one(ctx, "lock user by e-mail", "u.email = ?", email, forChange)
+}
+
+// LockByPhone implements application.Users.
+func (r Users) LockByPhone(ctx context.Context, phone string) (*domain.User, error) {
+	return r.one(ctx, "lock user by phone", "u.phone = ?", phone, forChange)
+}
+
+// forChange locks a row against other changes, but not against rows of siblings that start to refer to it.
+const forChange = "NO KEY UPDATE"
+
+func (r Users) one(ctx context.Context, attempt, where string, key any, lock string) (*domain.User, error) {
+	var row userRow
+	query := r.db.Conn(ctx).NewSelect().Model(&row).Where(where, key)
+	if lock != "" {
+		query = query.For(lock)
+	}
+	if err := query.Scan(ctx); err != nil {
+		return nil, fault(attempt, err)
+	}
+	return row.user(), nil
+}
+
+// ByIDs implements application.Users.
+func (r Users) ByIDs(ctx context.Context, ids []users.ID) ([]*domain.User, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var rows []userRow
+	err := r.db.Conn(ctx).NewSelect().Model(&rows).ExcludeColumn("password_hash").Where("u.id IN (?)", bun.List(ids)).Scan(ctx)
+	return usersOf(rows), fault("find users by id", err)
+}
+
+// List implements application.Users.
+func (r Users) List(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {
+	var rows []userRow
+	query := filtered(r.db.Conn(ctx).NewSelect().Model(&rows).ExcludeColumn("password_hash"), f).
+		OrderExpr("u.created_at DESC, u.id DESC").
+		Limit(int64(page.Limit))
+	if page.After != nil {
+		query = query.Where("(u.created_at, u.id) < (?, ?)", page.After.CreatedAt, page.After.ID)
+	} else {
+		query = query.Offset(int64(page.Offset))
+	}
+	err := query.Scan(ctx)
+	return usersOf(rows), fault("list users", err)
+}
+
+// Count implements application.Users.
+func (r Users) Count(ctx context.Context, f application.Filter) (int64, error) {
+	n, err := filtered(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), f).Count(ctx)
+	return n, fault("count users", err)
+}
+
+func filtered(query *bun.SelectQuery, f application.Filter) *bun.SelectQuery {
+	if f.Role != nil {
+		query = query.Where("u.role = ?", *f.Role)
+	}
+	if f.IsActive != nil {
+		query = query.Where("u.is_active = ?", *f.IsActive)
+	}
+	if f.EmailVerified != nil {
+		query = query.Where("u.email_verified = ?", *f.EmailVerified)
+	}
+	if f.IsOrganizer != nil {
+		query = query.Where("u.is_organizer = ?", *f.IsOrganizer)
+	}
+	if f.CreatedFrom != nil {
+		query = query.Where("u.created_at >= ?", *f.CreatedFrom)
+	}
+	if f.CreatedTo != nil {
+		query = query.Where("u.created_at <= ?", *f.CreatedTo)
+	}
+	return query
+}
+
+// Stats implements application.Users.
+func (r Users) Stats(ctx context.Context, since time.Time) (application.Stats, error) {
+	stats := application.Stats{ByRole: map[users.Role]int64{}}
+	for _, role := range users.Roles() {
+		stats.ByRole[role] = 0
+	}
+	var groups []struct {
+		Role     users.Role
+		IsActive bool
+		Count    int64
+	}
+	// Grouped by exactly the columns of idx_users_active_role, which answers alone.
+	err := r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).
+		Column("is_active", "role").ColumnExpr("count(*) AS count").Group("is_active", "role").Scan(ctx, &groups)
+	if err != nil {
+		return application.Stats{}, fault("count users by role", err)
+	}
+	for _, g := range groups {
+		stats.Total += g.Count
+		stats.ByRole[g.Role] += g.Count
+		if g.IsActive {
+			stats.Active += g.Count
+		}
+	}
+	stats.Signups24h, err = r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).Where("u.created_at >= ?", since).Count(ctx)
+	return stats, fault("count new users", err)
+}
+
+// AdminExists implements application.Users.
+func (r Users) AdminExists(ctx context.Context) (bool, error) {
+	exists, err := r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).Where("u.role = ?", users.Admin).Exists(ctx)
+	return exists, fault("look for an administrator", err)
+}
+
+// lastAdminLock is the advisory lock that serialises the question for another active administrator.
+const lastAdminLock = 0x7469636b7201
+
+// OtherActiveAdmin implements application.Users.
+func (r Users) OtherActiveAdmin(ctx context.Context, id users.ID) (bool, error) {
+	conn := r.db.Conn(ctx)
+	if _, err := conn.NewRaw("SELECT pg_advisory_xact_lock(?)", lastAdminLock).Exec(ctx); err != nil {
+		return false, fault("lock administrators", err)
+	}
+	// A statement of its own: its snapshot is taken once the lock is held.
+	exists, err := conn.NewSelect().Model((*userRow)(nil)).
+		Where("u.role = ?", users.Admin).Where("u.is_active").Where("u.id <> ?", id).Exists(ctx)
+	return exists, fault("look for another administrator", err)
+}
+
+func usersOf(rows []userRow) []*domain.User {
+	found := make([]*domain.User, len(rows))
+	for i := range rows {
+		found[i] = rows[i].user()
+	}
+	return found
+}
