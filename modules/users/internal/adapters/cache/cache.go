@@ -1,0 +1,142 @@
+// Package cache remembers users and sessions in the memory of this process, over bigcache. It is a copy of what the database said
+// and never the truth: whatever goes wrong in it counts as a miss, and the program is right without it.
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+)
+
+// Options bounds a Cache.
+type Options struct {
+	// TTL is the age, counted from the moment before the row was read, at which an entry is no longer served. It must be positive.
+	TTL time.Duration
+	// MaxMB bounds the memory of the entries, in MiB; the index adds up to a fifth. The oldest entries make room for new ones.
+	// 0: nothing is remembered, everything is loaded.
+	MaxMB int
+	Now   func() time.Time
+}
+
+// Cache remembers users and whose live session a session is. It is safe for concurrent use. Values returned are copies.
+//
+// After ForgetUser or ForgetSession has returned, no call that starts later is answered from before it, even when a slow load
+// that began earlier returns later.
+type Cache struct {
+	users    shelf[users.User]
+	sessions shelf[users.ID]
+	metrics  []prometheus.Collector
+	close    func() error
+}
+
+var _ application.Cache = (*Cache)(nil)
+
+// New returns an empty cache, to be closed after use.
+func New(o Options) (*Cache, error) {
+	if o.TTL <= 0 {
+		return nil, errors.New("open cache: the time to live must be positive")
+	}
+	s, err := newStore(o)
+	if err != nil {
+		return nil, err
+	}
+	hits := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tickr_users_cache_hits_total", Help: "Reads answered from the cache.",
+	}, []string{"kind"})
+	misses := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tickr_users_cache_misses_total", Help: "Reads that had to ask the database.",
+	}, []string{"kind"})
+	return &Cache{
+		users: shelf[users.User]{
+			store: s, kind: "user", encode: appendUser, decode: decodeUser,
+			hits: hits.WithLabelValues("user"), misses: misses.WithLabelValues("user"),
+		},
+		sessions: shelf[users.ID]{
+			store: s, kind: "session", encode: appendID, decode: decodeID,
+			hits: hits.WithLabelValues("session"), misses: misses.WithLabelValues("session"),
+		},
+		metrics: []prometheus.Collector{
+			hits, misses,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "tickr_users_cache_entries", Help: "Entries held, expired ones included until they are cleaned up.",
+			}, func() float64 { return float64(s.entries.Len()) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "tickr_users_cache_bytes", Help: "Memory reserved for entries.",
+			}, func() float64 { return float64(s.entries.Capacity()) }),
+		},
+		close: sync.OnceValue(s.entries.Close),
+	}, nil
+}
+
+// User implements application.Cache.
+func (c *Cache) User(ctx context.Context, id users.ID, load func(context.Context) (users.User, error)) (users.User, error) {
+	return c.users.read(ctx, id, load)
+}
+
+// Users implements application.Cache.
+func (c *Cache) Users(ctx context.Context, ids []users.ID, load func(context.Context, []users.ID) ([]users.User, error)) (map[users.ID]users.User, error) {
+	found := make(map[users.ID]users.User, len(ids))
+	fills := make(map[users.ID]fill)
+	var missing []users.ID
+	for _, id := range ids {
+		if _, seen := found[id]; seen {
+			continue
+		}
+		if _, seen := fills[id]; seen {
+			continue
+		}
+		if u, ok := c.users.get(id); ok {
+			found[id] = u
+			continue
+		}
+		fills[id] = c.users.store.begin(id)
+		missing = append(missing, id)
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	loaded, err := load(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range loaded {
+		c.users.put(u.ID, fills[u.ID], u)
+		found[u.ID] = u
+	}
+	return found, nil
+}
+
+// Session implements application.Cache.
+func (c *Cache) Session(ctx context.Context, id uuid.UUID, load func(context.Context) (users.ID, error)) (users.ID, error) {
+	return c.sessions.read(ctx, id, load)
+}
+
+// ForgetUser implements application.Cache.
+func (c *Cache) ForgetUser(id users.ID) { c.users.forget(id) }
+
+// ForgetSession implements application.Cache.
+func (c *Cache) ForgetSession(id uuid.UUID) { c.sessions.forget(id) }
+
+// Close ends the clean-up in the background. Closing again does nothing; a closed cache still answers.
+func (c *Cache) Close() error { return c.close() }
+
+// Describe implements prometheus.Collector.
+func (c *Cache) Describe(descs chan<- *prometheus.Desc) {
+	for _, m := range c.metrics {
+		m.Describe(descs)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Cache) Collect(metrics chan<- prometheus.Metric) {
+	for _, m := range c.metrics {
+		m.Collect(metrics)
+	}
+}

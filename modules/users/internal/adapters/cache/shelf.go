@@ -1,0 +1,53 @@
+package cache
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// shelf is the entries of one kind, by ID.
+type shelf[V any] struct {
+	store  *store
+	kind   string
+	encode func(to []byte, value V) []byte
+	decode func(from []byte) (value V, ok bool)
+	hits   prometheus.Counter
+	misses prometheus.Counter
+}
+
+// read returns the value from the cache, or loads and remembers it. Errors are not remembered.
+func (s *shelf[V]) read(ctx context.Context, id uuid.UUID, load func(context.Context) (V, error)) (V, error) {
+	if value, ok := s.get(id); ok {
+		return value, nil
+	}
+	f := s.store.begin(id)
+	value, err := load(ctx)
+	if err != nil {
+		var none V
+		return none, err
+	}
+	s.put(id, f, value)
+	return value, nil
+}
+
+func (s *shelf[V]) get(id uuid.UUID) (value V, ok bool) {
+	if raw, held := s.store.get(s.key(id)); held {
+		value, ok = s.decode(raw)
+	}
+	if ok {
+		s.hits.Inc()
+	} else {
+		s.misses.Inc()
+	}
+	return value, ok
+}
+
+func (s *shelf[V]) put(id uuid.UUID, f fill, value V) {
+	s.store.put(s.key(id), id, f, s.encode(f.header(), value))
+}
+
+func (s *shelf[V]) forget(id uuid.UUID) { s.store.forget(s.key(id), id) }
+
+func (s *shelf[V]) key(id uuid.UUID) string { return s.kind + ":" + id.String() }
