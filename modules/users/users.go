@@ -44,6 +44,14 @@ type User struct {
 	Version       int64      // raised by every change except a login; the basis of the ETag
 }
 
+// Stats counts the accounts of one moment.
+type Stats struct {
+	Total      int64
+	Active     int64
+	ByRole     map[Role]int64 // every role, active or not
+	Signups24h int64          // created within the last 24 hours
+}
+
 // Directory answers siblings' questions about users, in process.
 //
 // Answers come from a cache of this process. A change made by this process is seen by the next call that starts after the

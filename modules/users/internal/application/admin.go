@@ -207,23 +207,15 @@ func (s *Service) Batch(ctx context.Context, actor Actor, ids []users.ID) (found
 	return found, missing, nil
 }
 
-// Stats counts accounts.
-type Stats struct {
-	Total      int64
-	Active     int64
-	ByRole     map[users.Role]int64 // every role, active or not
-	Signups24h int64                // created within the last 24 hours
-}
-
 // Stats counts the accounts of this moment. It fails with users.ErrForbidden.
-func (s *Service) Stats(ctx context.Context, actor Actor) (Stats, error) {
+func (s *Service) Stats(ctx context.Context, actor Actor) (users.Stats, error) {
 	if err := actor.May(ViewStats); err != nil {
-		return Stats{}, err
+		return users.Stats{}, err
 	}
 	return s.CountUsers(ctx)
 }
 
 // CountUsers is Stats for the program itself: metrics and commands.
-func (s *Service) CountUsers(ctx context.Context) (Stats, error) {
+func (s *Service) CountUsers(ctx context.Context) (users.Stats, error) {
 	return s.Users.Stats(ctx, s.Now().Add(-24*time.Hour))
 }

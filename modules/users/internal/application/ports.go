@@ -29,17 +29,17 @@ type Users interface {
 
 	ByID(ctx context.Context, id users.ID) (*domain.User, error)
 	ByEmail(ctx context.Context, email string) (*domain.User, error)
-	// ByIDs returns those that exist, in no order.
+	// ByIDs returns those that exist, in no order and without their password hashes: they are to be shown.
 	ByIDs(ctx context.Context, ids []users.ID) ([]*domain.User, error)
 	LockByID(ctx context.Context, id users.ID) (*domain.User, error)
 	LockByEmail(ctx context.Context, email string) (*domain.User, error)
 	LockByPhone(ctx context.Context, phone string) (*domain.User, error)
 
-	// List returns at most page.Limit users that match, newest first (createdAt, then ID).
+	// List returns at most page.Limit users that match, newest first (createdAt, then ID), without their password hashes.
 	List(ctx context.Context, f Filter, page Page) ([]*domain.User, error)
 	Count(ctx context.Context, f Filter) (int64, error)
 	// Stats counts accounts; those created since the given time are the new ones.
-	Stats(ctx context.Context, since time.Time) (Stats, error)
+	Stats(ctx context.Context, since time.Time) (users.Stats, error)
 
 	// AdminExists reports whether any account, active or not, is an administrator.
 	AdminExists(ctx context.Context) (bool, error)

@@ -5,7 +5,6 @@ package application
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +30,6 @@ type Deps struct {
 	Wake          func()           // called after a commit that queued mail
 	Now           func() time.Time // UTC, in microseconds
 	NewID         func() uuid.UUID // version 7
-	Logger        *slog.Logger
 }
 
 // Service is the use cases. It is safe for concurrent use.
@@ -101,11 +99,14 @@ func (s *Service) change(ctx context.Context, id users.ID, verb func(ctx context
 // view returns a user through the cache.
 func (s *Service) view(ctx context.Context, id users.ID) (users.User, error) {
 	return s.Cache.User(ctx, id, func(ctx context.Context) (users.User, error) {
-		u, err := s.Users.ByID(ctx, id)
+		found, err := s.Users.ByIDs(ctx, []users.ID{id})
+		if err == nil && len(found) == 0 {
+			err = users.ErrNotFound
+		}
 		if err != nil {
 			return users.User{}, err
 		}
-		return u.View(), nil
+		return found[0].View(), nil
 	})
 }
 

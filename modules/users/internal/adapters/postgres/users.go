@@ -135,8 +135,8 @@ func filtered(query *bun.SelectQuery, f application.Filter) *bun.SelectQuery {
 }
 
 // Stats implements application.Users.
-func (r Users) Stats(ctx context.Context, since time.Time) (application.Stats, error) {
-	stats := application.Stats{ByRole: map[users.Role]int64{}}
+func (r Users) Stats(ctx context.Context, since time.Time) (users.Stats, error) {
+	stats := users.Stats{ByRole: map[users.Role]int64{}}
 	for _, role := range users.Roles() {
 		stats.ByRole[role] = 0
 	}
@@ -149,7 +149,7 @@ func (r Users) Stats(ctx context.Context, since time.Time) (application.Stats, e
 	err := r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).
 		Column("is_active", "role").ColumnExpr("count(*) AS count").Group("is_active", "role").Scan(ctx, &groups)
 	if err != nil {
-		return application.Stats{}, fault("count users by role", err)
+		return users.Stats{}, fault("count users by role", err)
 	}
 	for _, g := range groups {
 		stats.Total += g.Count

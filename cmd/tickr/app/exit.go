@@ -1,0 +1,55 @@
+package app
+
+import (
+	"errors"
+	"strings"
+
+	"go.uber.org/dig"
+
+	"github.com/tickr/tickr/platform/config"
+	"github.com/tickr/tickr/platform/database"
+	"github.com/tickr/tickr/platform/startup"
+)
+
+// The exit codes of the program; 0 is success, a clean stop by a signal too.
+const (
+	exitFailure   = 1
+	exitUsage     = 2
+	exitConfig    = 3
+	exitDatabase  = 4
+	exitMigration = 5
+)
+
+// ErrUsage wraps errors about how a command was called.
+var ErrUsage = errors.New("usage")
+
+// ErrPending: migrations are pending and the caller wanted none to be.
+var ErrPending = &startup.MigrationError{Err: errors.New("migrations are pending")}
+
+// ExitCode returns the code the program ends with because of err.
+func ExitCode(err error) int {
+	var misconfigured *config.Error
+	var migration *startup.MigrationError
+	_, refused := database.Refused(err)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, ErrUsage):
+		return exitUsage
+	case errors.As(err, &misconfigured):
+		return exitConfig
+	case refused || database.Unavailable(err):
+		return exitDatabase
+	case errors.As(err, &migration):
+		return exitMigration
+	}
+	return exitFailure
+}
+
+// Reason says why the program ends, without the path on which dependency injection came across it.
+func Reason(err error) string {
+	if reason, refused := database.Refused(err); refused {
+		return "the database refuses this program: " + reason
+	}
+	return strings.TrimSpace(dig.RootCause(err).Error())
+}

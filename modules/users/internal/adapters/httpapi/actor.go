@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"context"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/platform/httpserver"
+	"github.com/tickr/tickr/platform/telemetry"
+)
+
+type actorKey struct{}
+
+// guard lets a request pass whose access token belongs to somebody who may use uc. The application decides the same again; here it
+// is decided before the body is looked at, so that nobody learns from error messages what they may not use.
+func (h handlers) guard(uc application.UseCase) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		actor, err := h.authenticate(ctx)
+		if err == nil {
+			err = actor.May(uc)
+		}
+		if err != nil {
+			httpserver.WriteError(h.api, ctx, err)
+			return
+		}
+		telemetry.SetUserID(ctx.Context(), actor.ID.String())
+		next(huma.WithValue(ctx, actorKey{}, actor))
+	}
+}
+
+func (h handlers) authenticate(ctx huma.Context) (application.Actor, error) {
+	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return application.Actor{}, users.ErrUnauthenticated
+	}
+	return h.service.Authenticate(ctx.Context(), token)
+}
+
+// actorOf returns who guard let pass.
+func actorOf(ctx context.Context) application.Actor {
+	actor, ok := ctx.Value(actorKey{}).(application.Actor)
+	if !ok {
+		panic("httpapi: a handler without a use case asked for its actor")
+	}
+	return actor
+}

@@ -1,0 +1,244 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// taggedOutput is a profile with the version it has, for If-Match.
+type taggedOutput struct {
+	ETag string `header:"ETag"`
+	Body profile
+}
+
+func tagged(u users.User) *taggedOutput {
+	return &taggedOutput{ETag: strconv.Quote(strconv.FormatInt(u.Version, 10)), Body: profile(u)}
+}
+
+type idPath struct {
+	ID string `path:"id" doc:"UUID of the user"`
+}
+
+// parse fails with users.ErrNotFound for what cannot be an ID: nobody has it.
+func (p idPath) parse() (users.ID, error) {
+	id, ok := parseID(p.ID)
+	if !ok {
+		return users.ID{}, users.ErrNotFound
+	}
+	return id, nil
+}
+
+// parseID takes the 36 characters of RFC 9562 only; uuid.Parse takes braces and URNs, too.
+func parseID(text string) (users.ID, bool) {
+	id, err := uuid.Parse(text)
+	return id, err == nil && len(text) == 36
+}
+
+func (h handlers) user(ctx context.Context, in *idPath) (*taggedOutput, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	u, err := h.service.User(ctx, actorOf(ctx), id)
+	return tagged(u), err
+}
+
+type createBody struct {
+	Email     string  `json:"email" example:"amira@example.com"`
+	FirstName string  `json:"firstName" example:"Amira"`
+	LastName  string  `json:"lastName" example:"Ben Salah"`
+	Phone     *string `json:"phone,omitempty" example:"+21620123456"`
+	Role      *string `json:"role,omitempty" doc:"PARTICIPANT (the default), ORGANIZER or ADMIN" example:"ORGANIZER"`
+}
+
+func (b createBody) account() application.NewAccount {
+	return application.NewAccount{
+		Email: b.Email, FirstName: b.FirstName, LastName: b.LastName, Phone: valueOf(b.Phone), Role: valueOf(b.Role),
+	}
+}
+
+// Resolve makes huma name what is wrong by the rules of users together with what is wrong by the schema.
+func (b createBody) Resolve(huma.Context) []error { return violations(b.account().Validate()) }
+
+type createOutput struct {
+	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
+	Body     profile
+}
+
+func (h handlers) create(ctx context.Context, in *struct{ Body createBody }) (*createOutput, error) {
+	u, err := h.service.CreateUser(ctx, actorOf(ctx), in.Body.account())
+	if err != nil {
+		return nil, err
+	}
+	out := tagged(u)
+	return &createOutput{Location: "/api/users/" + u.ID.String(), ETag: out.ETag, Body: out.Body}, nil
+}
+
+// given is a JSON string that may be left out. null is not left out: it is no text.
+type given struct{ text *string }
+
+func (g *given) UnmarshalJSON(raw []byte) error {
+	g.text = new(string)
+	return json.Unmarshal(raw, g.text)
+}
+
+// Schema describes the value in the OpenAPI document.
+func (given) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Nullable: true}
+}
+
+type updateBody struct {
+	FirstName given `json:"firstName" required:"false"`
+	LastName  given `json:"lastName" required:"false"`
+	Phone     given `json:"phone" required:"false" doc:"null or empty gives the number up"`
+	Role      given `json:"role" required:"false" doc:"PARTICIPANT, ORGANIZER or ADMIN"`
+}
+
+func (b updateBody) change() application.UserChange {
+	return application.UserChange{FirstName: b.FirstName.text, LastName: b.LastName.text, Phone: b.Phone.text, Role: b.Role.text}
+}
+
+// Resolve makes huma name what is wrong by the rules of users together with what is wrong by the schema.
+func (b updateBody) Resolve(huma.Context) []error { return violations(b.change().Validate()) }
+
+type updateInput struct {
+	idPath
+	IfMatch string `header:"If-Match" doc:"ETag of the version to change; without it any is"`
+	Body    updateBody
+}
+
+func (h handlers) update(ctx context.Context, in *updateInput) (*taggedOutput, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	u, err := h.service.UpdateUser(ctx, actorOf(ctx), id, in.Body.change(), versions(in.IfMatch))
+	return tagged(u), err
+}
+
+// versions reads If-Match (RFC 9110 section 13.1.1): nil matches any version. Tags that are not ours, weak ones among them, match
+// none.
+func versions(ifMatch string) []int64 {
+	if ifMatch = strings.TrimSpace(ifMatch); ifMatch == "" || ifMatch == "*" {
+		return nil
+	}
+	found := []int64{}
+	for tag := range strings.SplitSeq(ifMatch, ",") {
+		tag = strings.TrimSpace(tag)
+		if version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64); err == nil && tag == strconv.Quote(strconv.FormatInt(version, 10)) {
+			found = append(found, version)
+		}
+	}
+	return found
+}
+
+type deactivateInput struct {
+	idPath
+	Body *struct {
+		Reason *string `json:"reason,omitempty" doc:"Why, at most 500 characters"`
+	}
+}
+
+func (h handlers) deactivate(ctx context.Context, in *deactivateInput) (*profileOutput, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	reason := ""
+	if in.Body != nil {
+		reason = valueOf(in.Body.Reason)
+	}
+	u, err := h.service.Deactivate(ctx, actorOf(ctx), id, reason)
+	return &profileOutput{profile(u)}, err
+}
+
+func (h handlers) reactivate(ctx context.Context, in *idPath) (*profileOutput, error) {
+	id, err := in.parse()
+	if err != nil {
+		return nil, err
+	}
+	u, err := h.service.Reactivate(ctx, actorOf(ctx), id)
+	return &profileOutput{profile(u)}, err
+}
+
+type batchBody struct {
+	IDs []string `json:"ids" nullable:"false" doc:"At most 500 UUIDs"`
+}
+
+func (b batchBody) parse() ([]users.ID, error) {
+	var invalid domain.InvalidError
+	ids := make([]users.ID, len(b.IDs))
+	for i, text := range b.IDs {
+		id, ok := parseID(text)
+		if !ok {
+			invalid.Add(fmt.Sprintf("ids[%d]", i), &domain.Violation{Code: domain.CodeInvalid, Message: "must be a UUID"})
+		}
+		ids[i] = id
+	}
+	return ids, invalid.Err()
+}
+
+type batchOutput struct {
+	Body struct {
+		Data    []profile  `json:"data" nullable:"false" doc:"The users found, in the asked order, each once"`
+		Missing []users.ID `json:"missing" nullable:"false" doc:"The IDs that nobody has"`
+	}
+}
+
+func (h handlers) batch(ctx context.Context, in *struct{ Body batchBody }) (*batchOutput, error) {
+	if len(in.Body.IDs) > application.MaxBatch {
+		return nil, domain.Invalid("ids", domain.CodeTooLong, "must have at most 500 items")
+	}
+	ids, err := in.Body.parse()
+	if err != nil {
+		return nil, err
+	}
+	found, missing, err := h.service.Batch(ctx, actorOf(ctx), ids)
+	if err != nil {
+		return nil, err
+	}
+	out := &batchOutput{}
+	out.Body.Data = profiles(found)
+	out.Body.Missing = append([]users.ID{}, missing...)
+	return out, nil
+}
+
+func profiles(found []users.User) []profile {
+	out := make([]profile, len(found))
+	for i, u := range found {
+		out[i] = profile(u)
+	}
+	return out
+}
+
+type statsOutput struct {
+	Body struct {
+		Total      int64                `json:"total"`
+		Active     int64                `json:"active"`
+		Inactive   int64                `json:"inactive" doc:"Deactivated accounts"`
+		ByRole     map[users.Role]int64 `json:"byRole" doc:"Active or not, by role"`
+		Signups24h int64                `json:"signups24h" doc:"Accounts created within the last 24 hours"`
+	}
+}
+
+func (h handlers) stats(ctx context.Context, _ *struct{}) (*statsOutput, error) {
+	s, err := h.service.Stats(ctx, actorOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	out := &statsOutput{}
+	out.Body.Total, out.Body.Active, out.Body.Inactive = s.Total, s.Active, s.Total-s.Active
+	out.Body.ByRole, out.Body.Signups24h = s.ByRole, s.Signups24h
+	return out, nil
+}

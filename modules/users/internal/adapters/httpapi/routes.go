@@ -1,0 +1,92 @@
+// Package httpapi serves the use cases of users over HTTP. A handler parses, asks the application, and says the answer in JSON;
+// it decides nothing.
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/platform/httpserver"
+)
+
+// Routes registers the module's routes with an API.
+func Routes(api huma.API, service *application.Service) {
+	h := handlers{api: httpserver.MapErrors(api, problem), service: service}
+
+	public := func(method, path, summary string) route {
+		return route{method: method, path: path, summary: summary, tag: "auth"}
+	}
+	own := func(uc application.UseCase, method, path, summary string) route {
+		return route{method: method, path: path, summary: summary, tag: "me", useCase: uc}
+	}
+	admin := func(uc application.UseCase, method, path, summary string) route {
+		return route{method: method, path: path, summary: summary, tag: "users", useCase: uc}
+	}
+
+	register(h, public(http.MethodPost, "/auth/register", "Register an account").accepted(), h.register)
+	register(h, public(http.MethodPost, "/auth/verify-email", "Verify an e-mail address").fails(422), h.verifyEmail)
+	register(h, public(http.MethodPost, "/auth/login", "Log in").fails(401, 403), h.logIn)
+	register(h, public(http.MethodPost, "/auth/refresh", "Exchange a refresh token").fails(401), h.refresh)
+	register(h, public(http.MethodPost, "/auth/refresh-token", "Exchange a refresh token (old path)").deprecated().fails(401), h.refresh)
+	register(h, public(http.MethodPost, "/auth/logout", "End a session").noContent(), h.logOut)
+
+	register(h, own(application.ViewOwnProfile, http.MethodGet, "/users/me", "View the own profile"), h.ownProfile)
+	register(h, own(application.UpdateOwnProfile, http.MethodPut, "/users/me", "Replace the own profile").fails(409), h.updateOwnProfile)
+	register(h, own(application.DeactivateOwn, http.MethodDelete, "/users/me", "Deactivate the own account").fails(409), h.deactivateOwn)
+	register(h, own(application.ChangeOwnPassword, http.MethodPatch, "/users/me/password", "Change the own password"), h.changeOwnPassword)
+
+	register(h, admin(application.ListUsers, http.MethodGet, "/users", "List users, newest first").strictQuery(), h.list)
+	register(h, admin(application.CreateUser, http.MethodPost, "/users", "Create a user").created().fails(409), h.create)
+	register(h, admin(application.BatchUsers, http.MethodPost, "/users/batch", "View up to 500 users by ID"), h.batch)
+	register(h, admin(application.ViewStats, http.MethodGet, "/users/stats", "View figures about all users"), h.stats)
+	register(h, admin(application.ViewUser, http.MethodGet, "/users/{id}", "View a user").fails(404), h.user)
+	register(h, admin(application.UpdateUser, http.MethodPatch, "/users/{id}", "Change a user").fails(404, 409, 412), h.update)
+	register(h, admin(application.DeactivateUser, http.MethodPost, "/users/{id}/deactivate", "Deactivate a user").fails(404, 409), h.deactivate)
+	register(h, admin(application.ReactivateUser, http.MethodPost, "/users/{id}/reactivate", "Reactivate a user").fails(404), h.reactivate)
+}
+
+type handlers struct {
+	api     huma.API
+	service *application.Service
+}
+
+// route is what a line of the table says of itself. Without a use case it is open to anybody.
+type route struct {
+	method, path, summary, tag string
+	useCase                    application.UseCase
+	status                     int
+	errors                     []int
+	old, rejectUnknownQuery    bool
+}
+
+func (r route) accepted() route           { r.status = http.StatusAccepted; return r }
+func (r route) created() route            { r.status = http.StatusCreated; return r }
+func (r route) noContent() route          { r.status = http.StatusNoContent; return r }
+func (r route) deprecated() route         { r.old = true; return r }
+func (r route) strictQuery() route        { r.rejectUnknownQuery = true; return r }
+func (r route) fails(status ...int) route { r.errors = append(r.errors, status...); return r }
+
+// register adds a route to the API, guarded by its use case.
+func register[I, O any](h handlers, r route, handler func(context.Context, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID:                  huma.GenerateOperationID(r.method, "/api"+r.path, (*O)(nil)),
+		Method:                       r.method,
+		Path:                         "/api" + r.path,
+		Summary:                      r.summary,
+		Tags:                         []string{r.tag},
+		DefaultStatus:                r.status,
+		Deprecated:                   r.old,
+		Errors:                       append([]int{400, 413, 415, 422, 429, 503}, r.errors...),
+		RejectUnknownQueryParameters: r.rejectUnknownQuery,
+	}
+	if r.useCase != "" {
+		op.Security = []map[string][]string{{httpserver.BearerScheme: {}}}
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+		op.Middlewares = huma.Middlewares{h.guard(r.useCase)}
+		op.Description = "Allowed to: " + roles(r.useCase) + "."
+	}
+	huma.Register(h.api, op, handler)
+}

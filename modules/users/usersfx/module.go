@@ -1,0 +1,185 @@
+// Package usersfx puts the users module together. It is the module's only user of fx and the only place that names every adapter.
+package usersfx
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/fx"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/adapters/cache"
+	"github.com/tickr/tickr/modules/users/internal/adapters/httpapi"
+	"github.com/tickr/tickr/modules/users/internal/adapters/jwt"
+	"github.com/tickr/tickr/modules/users/internal/adapters/mail"
+	"github.com/tickr/tickr/modules/users/internal/adapters/metrics"
+	"github.com/tickr/tickr/modules/users/internal/adapters/password"
+	"github.com/tickr/tickr/modules/users/internal/adapters/postgres"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/platform/config"
+	"github.com/tickr/tickr/platform/database"
+	"github.com/tickr/tickr/platform/startup"
+)
+
+// Module gives siblings users.Directory and operators' commands Operator. It needs config.Config, *database.Handle and
+// *slog.Logger, and adds to the groups "migrations" (fs.FS), "routes" (func(huma.API)), "startup" (startup.Task) and "metrics"
+// (prometheus.Collector).
+var Module = fx.Module("users",
+	fx.Provide(
+		fx.Annotate(postgres.Migrations, fx.ResultTags(`group:"migrations"`)),
+		fx.Annotate(newDirectory, fx.As(new(users.Directory))),
+		newOperator,
+		fx.Annotate(newRoutes, fx.ResultTags(`group:"routes"`)),
+		fx.Annotate(newStartup, fx.ResultTags(`group:"startup,flatten"`)),
+		fx.Annotate(newCollectors, fx.ResultTags(`group:"metrics,flatten"`)),
+	),
+	fx.Provide(
+		newRepositories, newCache, newHasher, newAccessTokens, newSealer, newMailer, newRelay, newService,
+		fx.Private,
+	),
+)
+
+// now is the clock of the module: UTC, in the microseconds that PostgreSQL keeps.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+func newRepositories(db *database.Handle) postgres.Repositories { return postgres.NewRepositories(db) }
+
+func newCache(lc fx.Lifecycle, cfg config.Config) (*cache.Cache, error) {
+	c, err := cache.New(cache.Options{TTL: cfg.Cache.TTL(), MaxMB: cfg.Cache.MaxMB, Now: now})
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.StopHook(c.Close))
+	return c, nil
+}
+
+func newHasher() *password.Hasher { return password.New(password.Options{}) }
+
+func newAccessTokens(cfg config.Config) (*jwt.Signer, error) {
+	return jwt.New(cfg.Tokens.Secret.Reveal(), cfg.Tokens.PreviousSecret.Reveal(), now)
+}
+
+// secrets are the program's secrets, the current one first.
+func secrets(cfg config.Config) []string {
+	all := []string{cfg.Tokens.Secret.Reveal()}
+	if previous := cfg.Tokens.PreviousSecret.Reveal(); previous != "" {
+		all = append(all, previous)
+	}
+	return all
+}
+
+func newSealer(cfg config.Config) (domain.Sealer, error) { return domain.NewSealer(secrets(cfg)...) }
+
+func newMailer(cfg config.Config) (application.Mailer, error) {
+	return mail.NewFile(mail.Options{
+		Dir: cfg.Mail.Dir, From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL, CurlHint: cfg.Env != config.Production,
+	})
+}
+
+func newRelay(stored postgres.Repositories, sealer domain.Sealer, mailer application.Mailer, logger *slog.Logger) *application.Relay {
+	return application.NewRelay(stored.Outbox, stored.Users, sealer, mailer, now, logger)
+}
+
+type serviceParams struct {
+	fx.In
+
+	Config       config.Config
+	DB           *database.Handle
+	Stored       postgres.Repositories
+	Cache        *cache.Cache
+	Hasher       *password.Hasher
+	AccessTokens *jwt.Signer
+	Sealer       domain.Sealer
+	Relay        *application.Relay
+}
+
+func newService(p serviceParams) (*application.Service, error) {
+	var keys []domain.RefreshKey
+	for _, secret := range secrets(p.Config) {
+		key, err := domain.NewRefreshKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return application.New(application.Deps{
+		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox,
+		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, RefreshKeys: keys, Sealer: p.Sealer,
+		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
+		Wake: p.Relay.Wake, Now: now, NewID: newID,
+	}), nil
+}
+
+func newDirectory(s *application.Service) application.Directory { return application.NewDirectory(s) }
+
+func newRoutes(s *application.Service) func(huma.API) {
+	return func(api huma.API) { httpapi.Routes(api, s) }
+}
+
+// newStartup returns what happens once the schema is there: the first administrator, and mail from then on.
+func newStartup(lc fx.Lifecycle, cfg config.Config, s *application.Service, relay *application.Relay, logger *slog.Logger) ([]startup.Task, error) {
+	admin := application.NewAdmin{
+		Email: cfg.Bootstrap.Email, Password: cfg.Bootstrap.Password.Reveal(), FirstName: "First", LastName: "Administrator",
+	}
+	wanted := admin.Email != ""
+	if wanted {
+		if err := admin.Validate(); err != nil {
+			return nil, &config.Error{Mistakes: []string{"BOOTSTRAP_ADMIN_EMAIL, BOOTSTRAP_ADMIN_PASSWORD: " + err.Error()}}
+		}
+	}
+	return []startup.Task{
+		{Name: "bootstrap administrator", Run: func(ctx context.Context) error {
+			if !wanted {
+				return nil
+			}
+			created, err := s.Bootstrap(ctx, admin)
+			if created {
+				logger.InfoContext(ctx, "the first administrator was created")
+			}
+			return err
+		}},
+		{Name: "start the mail relay", Run: relayTask(lc, relay)},
+	}, nil
+}
+
+// relayTask returns the start of the relay, which the lifecycle stops. Nothing is started any more once stopping has begun: the
+// program waits for its startup tasks first.
+func relayTask(lc fx.Lifecycle, relay *application.Relay) func(context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	started := false
+	lc.Append(fx.StopHook(func(stop context.Context) error {
+		cancel()
+		if !started {
+			return nil
+		}
+		select {
+		case <-stopped:
+			return nil
+		case <-stop.Done():
+			return stop.Err()
+		}
+	}))
+	return func(context.Context) error {
+		started = true
+		go func() {
+			defer close(stopped)
+			relay.Run(ctx)
+		}()
+		return nil
+	}
+}
+
+func newCollectors(s *application.Service, c *cache.Cache, h *password.Hasher, logger *slog.Logger) []prometheus.Collector {
+	return []prometheus.Collector{metrics.New(s.CountUsers, now, logger), c, h}
+}
+
+// Describe registers the module's routes with an API that is only to be documented: calling one of them panics.
+func Describe(api huma.API) { httpapi.Routes(api, nil) }
