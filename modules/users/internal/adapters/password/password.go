@@ -1,0 +1,142 @@
+// Package password hashes passwords with argon2id (RFC 9106), no more of them at once than there are processors: each takes
+// 19 MiB and tens of milliseconds, so an unbounded number would take the whole machine.
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/crypto/argon2"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+const (
+	defaultMaxWait = 4 * time.Second
+	saltSize       = 16
+	keySize        = 32
+
+	// maxPassword is the most octets that are compared with a hash. A password of ours has at most 128 code points, so 512.
+	maxPassword = 1024
+)
+
+// Options adjusts a Hasher. The zero value of each means its default.
+type Options struct {
+	Parallelism int           // passwords hashed at once; default GOMAXPROCS
+	MaxWait     time.Duration // for one's turn; default 4 s
+	Params      Params        // of new hashes; default DefaultParams
+}
+
+// Hasher hashes passwords and compares them, taking their octets exactly as given. It is safe for concurrent use.
+type Hasher struct {
+	params  Params
+	maxWait time.Duration
+	turns   chan struct{}
+	waiting atomic.Int64
+	metrics []prometheus.Collector
+
+	// derive is argon2.IDKey, except in tests that count or delay it.
+	derive func(password, salt []byte, time, memory uint32, threads uint8, keySize uint32) []byte
+}
+
+var _ application.Hasher = (*Hasher)(nil)
+
+// New returns a hasher.
+func New(o Options) *Hasher {
+	if o.Parallelism == 0 {
+		o.Parallelism = runtime.GOMAXPROCS(0)
+	}
+	if o.MaxWait == 0 {
+		o.MaxWait = defaultMaxWait
+	}
+	if o.Params == (Params{}) {
+		o.Params = DefaultParams
+	}
+	h := &Hasher{params: o.Params, maxWait: o.MaxWait, turns: make(chan struct{}, o.Parallelism), derive: argon2.IDKey}
+	h.metrics = []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tickr_password_hashes_waiting", Help: "Passwords waiting to be hashed.",
+		}, func() float64 { return float64(h.waiting.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tickr_password_hashes_running", Help: "Passwords being hashed.",
+		}, func() float64 { return float64(len(h.turns)) }),
+	}
+	return h
+}
+
+// Hash implements application.Hasher. The hash has the hasher's parameters and a fresh salt.
+func (h *Hasher) Hash(ctx context.Context, p domain.Password) (string, error) {
+	hash := phc{Params: h.params, salt: make([]byte, saltSize)}
+	rand.Read(hash.salt) // never fails: crypto/rand ends the program instead
+	key, err := h.key(ctx, p.Reveal(), hash.Params, hash.salt, keySize)
+	if err != nil {
+		return "", err
+	}
+	hash.key = key
+	return hash.String(), nil
+}
+
+// Verify implements application.Hasher. A password of more than 1024 octets matches nothing. A stored hash that is not one of
+// argon2id, or that asks for absurd work, is an error. Every answer costs the work of one hash.
+func (h *Hasher) Verify(ctx context.Context, p domain.Password, hash string) (bool, error) {
+	password := p.Reveal()
+	var stored phc
+	var fault error
+	if hash != "" {
+		stored, fault = parse(hash)
+	}
+	if hash == "" || fault != nil || len(password) > maxPassword {
+		if _, err := h.key(ctx, "", h.params, make([]byte, saltSize), keySize); err != nil {
+			return false, err
+		}
+		return false, fault
+	}
+	key, err := h.key(ctx, password, stored.Params, stored.salt, uint32(len(stored.key)))
+	return err == nil && subtle.ConstantTimeCompare(key, stored.key) == 1, err
+}
+
+// key waits for a turn and derives a key from a password. It fails with users.ErrOverloaded when the turn takes too long to come.
+func (h *Hasher) key(ctx context.Context, password string, p Params, salt []byte, size uint32) ([]byte, error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-h.turns }()
+	return h.derive([]byte(password), salt, p.Passes, p.Memory, p.Threads, size), nil
+}
+
+func (h *Hasher) wait(ctx context.Context) error {
+	h.waiting.Add(1)
+	defer h.waiting.Add(-1)
+	ctx, cancel := context.WithTimeoutCause(ctx, h.maxWait, users.ErrOverloaded)
+	defer cancel()
+	if ctx.Err() == nil {
+		select {
+		case h.turns <- struct{}{}:
+			return nil
+		case <-ctx.Done():
+		}
+	}
+	return fmt.Errorf("wait to hash a password: %w", context.Cause(ctx))
+}
+
+// Describe implements prometheus.Collector.
+func (h *Hasher) Describe(descs chan<- *prometheus.Desc) {
+	for _, m := range h.metrics {
+		m.Describe(descs)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (h *Hasher) Collect(metrics chan<- prometheus.Metric) {
+	for _, m := range h.metrics {
+		m.Collect(metrics)
+	}
+}

@@ -1,0 +1,209 @@
+package password
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// cheap is the least work that argon2 can do.
+var cheap = Params{Memory: 8, Passes: 1, Threads: 1}
+
+func TestHashVerifies(t *testing.T) {
+	t.Parallel()
+	h := New(Options{Params: cheap})
+	// U+00E9, and e with U+0301: look alike, but are not the same octets.
+	const composed, decomposed = "caf\u00e9 \u4e16\u754c ", "cafe\u0301 \u4e16\u754c "
+	hash, err := h.Hash(t.Context(), domain.GivenPassword(composed))
+	require.NoError(t, err)
+	require.Regexp(t, `^\$argon2id\$v=19\$m=8,t=1,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`, hash)
+
+	for password, want := range map[string]bool{
+		composed:                    true,
+		decomposed:                  false,
+		strings.TrimSpace(composed): false,
+		strings.ToUpper(composed):   false,
+		composed + "\x00":           false,
+		"":                          false,
+	} {
+		ok, err := h.Verify(t.Context(), domain.GivenPassword(password), hash)
+		require.NoError(t, err)
+		require.Equal(t, want, ok, "%q", password)
+	}
+
+	again, err := h.Hash(t.Context(), domain.GivenPassword(composed))
+	require.NoError(t, err)
+	require.NotEqual(t, hash, again, "a fresh salt")
+}
+
+func TestDefaultParams(t *testing.T) {
+	t.Parallel()
+	hash, err := New(Options{}).Hash(t.Context(), domain.GivenPassword("correct horse battery staple"))
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$"))
+}
+
+// The vectors are those of the reference implementation (P-H-C/phc-winner-argon2, src/test.c).
+func TestKnownVectors(t *testing.T) {
+	t.Parallel()
+	for _, hash := range []string{
+		sampleHash,
+		"$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
+	} {
+		ok, err := New(Options{}).Verify(t.Context(), domain.GivenPassword("password"), hash)
+		require.NoError(t, err)
+		require.True(t, ok)
+	}
+}
+
+// Whatever is stored and whatever is given, a refusal costs what a comparison costs.
+func TestEveryRefusalCostsOneHash(t *testing.T) {
+	t.Parallel()
+	h := New(Options{Params: cheap})
+	stored, err := h.Hash(t.Context(), domain.GivenPassword("right"))
+	require.NoError(t, err)
+	long := strings.Repeat("a", maxPassword+1)
+	storedLong, err := h.Hash(t.Context(), domain.GivenPassword(long))
+	require.NoError(t, err)
+
+	for name, test := range map[string]struct {
+		password, hash string
+		fault          error
+	}{
+		"wrong password":       {"wrong", stored, nil},
+		"no account":           {"right", "", nil},
+		"password is too long": {long, storedLong, nil},
+		"hash is unreadable":   {"right", "$2b$10$abcdefghijklmnopqrstuv", errUnreadable},
+		"hash is absurd":       {"right", "$argon2id$v=19$m=4194304,t=9,p=1$c29tZXNhbHQ$" + sampleKey, errUnreadable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var work []Params
+			h := New(Options{Params: cheap})
+			argon := h.derive
+			h.derive = func(password, salt []byte, passes, memory uint32, threads uint8, size uint32) []byte {
+				work = append(work, Params{Memory: memory, Passes: passes, Threads: threads})
+				return argon(password, salt, passes, memory, threads, size)
+			}
+			ok, err := h.Verify(t.Context(), domain.GivenPassword(test.password), test.hash)
+			require.ErrorIs(t, err, test.fault)
+			require.False(t, ok)
+			require.Equal(t, []Params{cheap}, work)
+		})
+	}
+}
+
+func TestParallelismIsBounded(t *testing.T) {
+	t.Parallel()
+	const limit = 3
+	h := New(Options{Parallelism: limit, Params: cheap})
+	var running, most atomic.Int64
+	h.derive = func(_, _ []byte, _, _ uint32, _ uint8, size uint32) []byte {
+		now := running.Add(1)
+		defer running.Add(-1)
+		for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+		}
+		time.Sleep(time.Millisecond)
+		return make([]byte, size)
+	}
+	var group sync.WaitGroup
+	for range 50 {
+		group.Go(func() { _, _ = h.Hash(context.Background(), domain.GivenPassword("a")) })
+	}
+	group.Wait()
+	require.Equal(t, int64(limit), most.Load())
+}
+
+// busy returns a hasher of one turn, which is taken until free is called.
+func busy(o Options) (h *Hasher, free func()) {
+	o.Parallelism, o.Params = 1, cheap
+	h = New(o)
+	release, started := make(chan struct{}), make(chan struct{})
+	h.derive = func(_, _ []byte, _, _ uint32, _ uint8, size uint32) []byte {
+		started <- struct{}{}
+		<-release
+		return make([]byte, size)
+	}
+	go func() { _, _ = h.Hash(context.Background(), domain.GivenPassword("a")) }()
+	<-started
+	return h, func() { close(release) }
+}
+
+func TestWaitIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(*Hasher, context.Context) error{
+		"hash": func(h *Hasher, ctx context.Context) error {
+			_, err := h.Hash(ctx, domain.GivenPassword("a"))
+			return err
+		},
+		"verify": func(h *Hasher, ctx context.Context) error {
+			_, err := h.Verify(ctx, domain.GivenPassword("a"), sampleHash)
+			return err
+		},
+		"verify nothing": func(h *Hasher, ctx context.Context) error {
+			_, err := h.Verify(ctx, domain.GivenPassword("a"), "")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h, free := busy(Options{})
+				defer free()
+				start := time.Now()
+				require.ErrorIs(t, ask(h, t.Context()), users.ErrOverloaded)
+				require.Equal(t, defaultMaxWait, time.Since(start))
+
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				err := ask(h, ctx)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.NotErrorIs(t, err, users.ErrOverloaded)
+				require.Equal(t, defaultMaxWait+time.Second, time.Since(start))
+			})
+		})
+	}
+}
+
+func TestEndedContextCostsNothing(t *testing.T) {
+	t.Parallel()
+	h := New(Options{Params: cheap})
+	h.derive = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte {
+		t.Error("hashed for nobody")
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		_, err := h.Hash(ctx, domain.GivenPassword("a"))
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, free := busy(Options{})
+		go func() { _, _ = h.Verify(t.Context(), domain.GivenPassword("a"), "") }()
+		synctest.Wait()
+		require.NoError(t, testutil.CollectAndCompare(h, strings.NewReader(`
+# HELP tickr_password_hashes_running Passwords being hashed.
+# TYPE tickr_password_hashes_running gauge
+tickr_password_hashes_running 1
+# HELP tickr_password_hashes_waiting Passwords waiting to be hashed.
+# TYPE tickr_password_hashes_waiting gauge
+tickr_password_hashes_waiting 1
+`)))
+		free()
+	})
+}
