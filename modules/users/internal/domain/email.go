@@ -2,6 +2,7 @@ package domain
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -36,7 +37,7 @@ func ParseEmail(raw string) (Email, *Violation) {
 		return Email{}, &Violation{CodeTooLong, "must have at most 254 characters"}
 	}
 	at := strings.LastIndexByte(address, '@')
-	if at < 0 {
+	if at < 0 || !utf8.ValidString(address) { // idna takes some invalid sequences for letters
 		return Email{}, invalid
 	}
 	local, host := address[:at], address[at+1:]
