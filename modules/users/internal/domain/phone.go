@@ -9,8 +9,12 @@ import (
 // DefaultRegion is the region of phone numbers written without a country code (ISO 3166-1).
 const DefaultRegion = "TN"
 
-// maxPhone bounds what is parsed, in octets; an E.164 number with all its decoration is shorter.
-const maxPhone = 40
+const (
+	// maxPhone bounds what is parsed, in octets; an E.164 number with all its decoration is shorter.
+	maxPhone = 40
+	// maxE164 is the + and the 15 digits that ITU-T E.164 allows. Some numbering plans know longer numbers inside their country.
+	maxE164 = 16
+)
 
 // Phone is a phone number in E.164 form. The zero value is no number.
 type Phone struct{ number string }
@@ -30,7 +34,11 @@ func ParsePhone(raw string) (Phone, *Violation) {
 	if err != nil || !phonenumbers.IsValidNumber(number) {
 		return Phone{}, invalid
 	}
-	return Phone{phonenumbers.Format(number, phonenumbers.E164)}, nil
+	canonical := phonenumbers.Format(number, phonenumbers.E164)
+	if len(canonical) > maxE164 {
+		return Phone{}, invalid
+	}
+	return Phone{canonical}, nil
 }
 
 // ParseOptionalPhone is ParsePhone, except that an empty text is no number and not an error.
