@@ -13,22 +13,24 @@ import (
 )
 
 // RefreshToken is what a client exchanges for its next access token: the session's ID, a secret, and a tag by which the program
-// recognises a token it once issued without having stored it. Opaque to everybody else.
+// recognises a token it once issued without having stored it. Opaque to everybody else. The zero value is no token.
 type RefreshToken struct {
 	session uuid.UUID
-	secret  [32]byte
+	secret  *string // 32 octets; a pointer, so that fmt cannot reach it even in an unexported field of a struct
 	tag     [16]byte
 }
 
 const refreshTokenSize = 16 + 32 + 16
 
-// ParseRefreshToken reads what String wrote. It says nothing of whether the token was ever issued.
+// ParseRefreshToken reads what Reveal wrote. It says nothing of whether the token was ever issued.
 func ParseRefreshToken(text string) (RefreshToken, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(raw) != refreshTokenSize {
+	// base64 skips line breaks; a token has one text.
+	if err != nil || len(raw) != refreshTokenSize || len(text) != base64.RawURLEncoding.EncodedLen(refreshTokenSize) {
 		return RefreshToken{}, false
 	}
-	return RefreshToken{session: uuid.UUID(raw[:16]), secret: [32]byte(raw[16:48]), tag: [16]byte(raw[48:])}, true
+	secret := string(raw[16:48])
+	return RefreshToken{session: uuid.UUID(raw[:16]), secret: &secret, tag: [16]byte(raw[48:])}, true
 }
 
 // Session returns the ID of the session that the token claims to belong to.
@@ -52,56 +54,61 @@ func (t RefreshToken) Hash() []byte {
 func (t RefreshToken) bytes() []byte {
 	raw := make([]byte, 0, refreshTokenSize)
 	raw = append(raw, t.session[:]...)
-	raw = append(raw, t.secret[:]...)
+	raw = append(raw, *t.secret...)
 	return append(raw, t.tag[:]...)
 }
 
-// RefreshKey makes and recognises refresh tokens.
-type RefreshKey struct{ successor, tag []byte }
+// RefreshKey makes and recognises refresh tokens. It does not print, for the same reason as a RefreshToken.
+type RefreshKey struct{ successor, tag *string }
 
 // NewRefreshKey derives the key from the program's secret (HKDF, RFC 5869).
 func NewRefreshKey(secret string) (RefreshKey, error) {
-	derive := func(purpose string) ([]byte, error) {
-		return hkdf.Key(sha256.New, []byte(secret), nil, "tickr users refresh token "+purpose, sha256.Size)
+	derive := func(purpose string) (*string, error) {
+		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "tickr users refresh token "+purpose, sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("derive refresh key: %w", err)
+		}
+		text := string(key)
+		return &text, nil
 	}
 	successor, err := derive("successor")
 	if err != nil {
-		return RefreshKey{}, fmt.Errorf("derive refresh key: %w", err)
+		return RefreshKey{}, err
 	}
 	tag, err := derive("tag")
 	if err != nil {
-		return RefreshKey{}, fmt.Errorf("derive refresh key: %w", err)
+		return RefreshKey{}, err
 	}
 	return RefreshKey{successor: successor, tag: tag}, nil
 }
 
 // First returns the first token of a session, from 32 random bytes.
 func (k RefreshKey) First(session uuid.UUID) RefreshToken {
-	var secret [32]byte
-	rand.Read(secret[:])
-	return k.seal(session, secret)
+	secret := make([]byte, 32)
+	rand.Read(secret) // never fails: crypto/rand ends the program instead
+	return k.seal(session, string(secret))
 }
 
 // Next returns the one successor of a token. It is derived, so that a client which lost the answer can be given the same one
 // again although only its hash is stored.
 func (k RefreshKey) Next(t RefreshToken) RefreshToken {
-	return k.seal(t.session, [32]byte(mac(k.successor, t.bytes())))
+	return k.seal(t.session, string(mac(*k.successor, t.bytes())))
 }
 
 // Issued reports whether the token was made with this key, however long ago.
 func (k RefreshKey) Issued(t RefreshToken) bool {
-	want := k.seal(t.session, t.secret)
+	want := k.seal(t.session, *t.secret)
 	return subtle.ConstantTimeCompare(want.tag[:], t.tag[:]) == 1
 }
 
-func (k RefreshKey) seal(session uuid.UUID, secret [32]byte) RefreshToken {
-	t := RefreshToken{session: session, secret: secret}
-	copy(t.tag[:], mac(k.tag, t.session[:], t.secret[:]))
+func (k RefreshKey) seal(session uuid.UUID, secret string) RefreshToken {
+	t := RefreshToken{session: session, secret: &secret}
+	copy(t.tag[:], mac(*k.tag, session[:], []byte(secret)))
 	return t
 }
 
-func mac(key []byte, parts ...[]byte) []byte {
-	h := hmac.New(sha256.New, key)
+func mac(key string, parts ...[]byte) []byte {
+	h := hmac.New(sha256.New, []byte(key))
 	for _, part := range parts {
 		h.Write(part)
 	}

@@ -58,6 +58,9 @@ func (s *Session) Live(now time.Time) bool {
 
 // Knows reports whether token is, or once was, one of this session.
 func (s *Session) Knows(token RefreshToken, keys []RefreshKey) bool {
+	if token.Session() != s.state.ID {
+		return false
+	}
 	if hash := token.Hash(); bytes.Equal(hash, s.state.TokenHash) || bytes.Equal(hash, s.state.PreviousHash) {
 		return true
 	}
