@@ -80,8 +80,8 @@ func newMigrateStatus() *cobra.Command {
 				for _, m := range status.Applied {
 					fmt.Fprintf(out, "[X] %s  applied %s\n", m.Name, m.At.UTC().Format(time.RFC3339))
 				}
-				for _, m := range status.Unknown {
-					fmt.Fprintf(out, "[?] %s  applied, not known to this program\n", m.Name)
+				for _, name := range status.Unknown {
+					fmt.Fprintf(out, "[?] %s  applied, not known to this program\n", name)
 				}
 				for _, name := range status.Pending {
 					fmt.Fprintf(out, "[ ] %s  pending\n", name)

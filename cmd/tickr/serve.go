@@ -99,10 +99,10 @@ func runUntil(ctx context.Context, program *fx.App, logger *slog.Logger) error {
 	code := 0
 	select {
 	case <-ctx.Done():
-		logger.Info("stopping")
-	case signal := <-program.Wait():
+	case signal := <-program.Wait(): // fx listens for signals of the system, too
 		code = signal.ExitCode
 	}
+	logger.Info("stopping")
 	// A second signal does not cut the stop short: it is bounded anyway.
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StopTimeout())
 	defer cancel()

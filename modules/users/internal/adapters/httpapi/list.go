@@ -99,16 +99,18 @@ func lastInstant(text string) (*time.Time, *domain.Violation) {
 	return at, violation
 }
 
+type listMeta struct {
+	Total      int64   `json:"total" doc:"All users that match, on every page"`
+	Page       *int    `json:"page" nullable:"true" doc:"null when asked by cursor"`
+	Limit      int     `json:"limit"`
+	TotalPages int64   `json:"totalPages"`
+	NextCursor *string `json:"nextCursor" nullable:"true" doc:"null at the end"`
+}
+
 type listOutput struct {
 	Body struct {
 		Data []profile `json:"data" nullable:"false"`
-		Meta struct {
-			Total      int64   `json:"total" doc:"All users that match, on every page"`
-			Page       *int    `json:"page" nullable:"true" doc:"null when asked by cursor"`
-			Limit      int     `json:"limit"`
-			TotalPages int64   `json:"totalPages"`
-			NextCursor *string `json:"nextCursor" nullable:"true" doc:"null at the end"`
-		} `json:"meta"`
+		Meta listMeta  `json:"meta"`
 	}
 }
 

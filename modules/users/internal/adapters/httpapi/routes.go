@@ -16,36 +16,35 @@ import (
 func Routes(api huma.API, service *application.Service) {
 	h := handlers{api: httpserver.MapErrors(api, problem), service: service}
 
-	public := func(method, path, summary string) route {
-		return route{method: method, path: path, summary: summary, tag: "auth"}
+	public := func(id, method, path, summary string) route {
+		return route{id: id, method: method, path: path, summary: summary, tag: "auth"}
 	}
-	own := func(uc application.UseCase, method, path, summary string) route {
-		return route{method: method, path: path, summary: summary, tag: "me", useCase: uc}
+	register(h, public("register", "POST", "/auth/register", "Register an account").accepted(), h.register)
+	register(h, public("verifyEmail", "POST", "/auth/verify-email", "Verify an e-mail address"), h.verifyEmail)
+	register(h, public("logIn", "POST", "/auth/login", "Log in").fails(401, 403), h.logIn)
+	register(h, public("refresh", "POST", "/auth/refresh", "Exchange a refresh token").fails(401), h.refresh)
+	register(h, public("refreshToken", "POST", "/auth/refresh-token", "Exchange a refresh token (old path)").deprecated().fails(401), h.refresh)
+	register(h, public("logOut", "POST", "/auth/logout", "End a session").noContent(), h.logOut)
+
+	own := func(uc application.UseCase, id, method, path, summary string) route {
+		return route{useCase: uc, id: id, method: method, path: path, summary: summary, tag: "me"}
 	}
-	admin := func(uc application.UseCase, method, path, summary string) route {
-		return route{method: method, path: path, summary: summary, tag: "users", useCase: uc}
+	register(h, own(application.ViewOwnProfile, "ownProfile", "GET", "/users/me", "View the own profile"), h.ownProfile)
+	register(h, own(application.UpdateOwnProfile, "updateOwnProfile", "PUT", "/users/me", "Replace the own profile").fails(409), h.updateOwnProfile)
+	register(h, own(application.DeactivateOwn, "deactivateOwn", "DELETE", "/users/me", "Deactivate the own account").fails(409), h.deactivateOwn)
+	register(h, own(application.ChangeOwnPassword, "changeOwnPassword", "PATCH", "/users/me/password", "Change the own password"), h.changeOwnPassword)
+
+	admin := func(uc application.UseCase, id, method, path, summary string) route {
+		return route{useCase: uc, id: id, method: method, path: path, summary: summary, tag: "users"}
 	}
-
-	register(h, public(http.MethodPost, "/auth/register", "Register an account").accepted(), h.register)
-	register(h, public(http.MethodPost, "/auth/verify-email", "Verify an e-mail address").fails(422), h.verifyEmail)
-	register(h, public(http.MethodPost, "/auth/login", "Log in").fails(401, 403), h.logIn)
-	register(h, public(http.MethodPost, "/auth/refresh", "Exchange a refresh token").fails(401), h.refresh)
-	register(h, public(http.MethodPost, "/auth/refresh-token", "Exchange a refresh token (old path)").deprecated().fails(401), h.refresh)
-	register(h, public(http.MethodPost, "/auth/logout", "End a session").noContent(), h.logOut)
-
-	register(h, own(application.ViewOwnProfile, http.MethodGet, "/users/me", "View the own profile"), h.ownProfile)
-	register(h, own(application.UpdateOwnProfile, http.MethodPut, "/users/me", "Replace the own profile").fails(409), h.updateOwnProfile)
-	register(h, own(application.DeactivateOwn, http.MethodDelete, "/users/me", "Deactivate the own account").fails(409), h.deactivateOwn)
-	register(h, own(application.ChangeOwnPassword, http.MethodPatch, "/users/me/password", "Change the own password"), h.changeOwnPassword)
-
-	register(h, admin(application.ListUsers, http.MethodGet, "/users", "List users, newest first").strictQuery(), h.list)
-	register(h, admin(application.CreateUser, http.MethodPost, "/users", "Create a user").created().fails(409), h.create)
-	register(h, admin(application.BatchUsers, http.MethodPost, "/users/batch", "View up to 500 users by ID"), h.batch)
-	register(h, admin(application.ViewStats, http.MethodGet, "/users/stats", "View figures about all users"), h.stats)
-	register(h, admin(application.ViewUser, http.MethodGet, "/users/{id}", "View a user").fails(404), h.user)
-	register(h, admin(application.UpdateUser, http.MethodPatch, "/users/{id}", "Change a user").fails(404, 409, 412), h.update)
-	register(h, admin(application.DeactivateUser, http.MethodPost, "/users/{id}/deactivate", "Deactivate a user").fails(404, 409), h.deactivate)
-	register(h, admin(application.ReactivateUser, http.MethodPost, "/users/{id}/reactivate", "Reactivate a user").fails(404), h.reactivate)
+	register(h, admin(application.ListUsers, "listUsers", "GET", "/users", "List users, newest first").strictQuery(), h.list)
+	register(h, admin(application.CreateUser, "createUser", "POST", "/users", "Create a user").created().fails(409), h.create)
+	register(h, admin(application.BatchUsers, "batchUsers", "POST", "/users/batch", "View up to 500 users by ID"), h.batch)
+	register(h, admin(application.ViewStats, "userStats", "GET", "/users/stats", "View figures about all users"), h.stats)
+	register(h, admin(application.ViewUser, "user", "GET", "/users/{id}", "View a user").fails(404), h.user)
+	register(h, admin(application.UpdateUser, "updateUser", "PATCH", "/users/{id}", "Change a user").fails(404, 409, 412), h.update)
+	register(h, admin(application.DeactivateUser, "deactivateUser", "POST", "/users/{id}/deactivate", "Deactivate a user").fails(404, 409), h.deactivate)
+	register(h, admin(application.ReactivateUser, "reactivateUser", "POST", "/users/{id}/reactivate", "Reactivate a user").fails(404), h.reactivate)
 }
 
 type handlers struct {
@@ -55,11 +54,11 @@ type handlers struct {
 
 // route is what a line of the table says of itself. Without a use case it is open to anybody.
 type route struct {
-	method, path, summary, tag string
-	useCase                    application.UseCase
-	status                     int
-	errors                     []int
-	old, rejectUnknownQuery    bool
+	id, method, path, summary, tag string
+	useCase                        application.UseCase
+	status                         int
+	errors                         []int
+	old, rejectUnknownQuery        bool
 }
 
 func (r route) accepted() route           { r.status = http.StatusAccepted; return r }
@@ -72,14 +71,14 @@ func (r route) fails(status ...int) route { r.errors = append(r.errors, status..
 // register adds a route to the API, guarded by its use case.
 func register[I, O any](h handlers, r route, handler func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{
-		OperationID:                  huma.GenerateOperationID(r.method, "/api"+r.path, (*O)(nil)),
+		OperationID:                  r.id,
 		Method:                       r.method,
 		Path:                         "/api" + r.path,
 		Summary:                      r.summary,
 		Tags:                         []string{r.tag},
 		DefaultStatus:                r.status,
 		Deprecated:                   r.old,
-		Errors:                       append([]int{400, 413, 415, 422, 429, 503}, r.errors...),
+		Errors:                       append([]int{400, 413, 415, 422, 503}, r.errors...),
 		RejectUnknownQueryParameters: r.rejectUnknownQuery,
 	}
 	if r.useCase != "" {

@@ -1,0 +1,196 @@
+package e2e
+
+import (
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickr/tickr/platform/database/dbtest"
+)
+
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"nonsense"}, {"serve", "extra"}, {"serve", "--nonsense"}, {"migrate"}, {"migrate", "create"}, {"users"}} {
+		r := tickr(t, "", nil, args...)
+		require.Equal(t, 2, r.code, "%v: %s", args, r.errOut)
+		requireOneLine(t, r.errOut)
+	}
+}
+
+func requireOneLine(t *testing.T, text string) {
+	t.Helper()
+	require.Equal(t, 1, strings.Count(strings.TrimSpace(text), "\n")+1, text)
+	require.NotEmpty(t, strings.TrimSpace(text))
+}
+
+func TestConfigurationMistakesAreListedTogether(t *testing.T) {
+	t.Parallel()
+	r := tickr(t, "", []string{"JWT_SECRET=short", "DB_POOL_SIZE=none", "LOG_LEVEL=loud"}, "serve")
+	require.Equal(t, 3, r.code)
+	for _, name := range []string{"JWT_SECRET", "DB_POOL_SIZE", "LOG_LEVEL"} {
+		require.Contains(t, r.errOut, name)
+	}
+	require.NotContains(t, r.errOut, "short")
+
+	weak := tickr(t, "", []string{
+		"DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing", "BOOTSTRAP_ADMIN_EMAIL=a@example.com", "BOOTSTRAP_ADMIN_PASSWORD=password1234",
+		"HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off",
+	}, "serve")
+	require.Equal(t, 3, weak.code, weak.errOut)
+	require.Contains(t, weak.errOut, "BOOTSTRAP_ADMIN_PASSWORD")
+}
+
+func TestProductionRefusesDevelopmentValues(t *testing.T) {
+	t.Parallel()
+	r := tickr(t, "", []string{"APP_ENV=production"}, "serve")
+	require.Equal(t, 3, r.code)
+	for _, name := range []string{"JWT_SECRET", "MAIL_DRIVER", "DB_HOST"} {
+		require.Contains(t, r.errOut, name)
+	}
+}
+
+func TestConfigHidesSecrets(t *testing.T) {
+	t.Parallel()
+	r := tickr(t, "", []string{
+		"JWT_SECRET=canary-0123456789-0123456789-0123456789", "DATABASE_URL=postgres://app:canary@db.example:5432/tickr",
+		"BOOTSTRAP_ADMIN_EMAIL=a@example.com", "BOOTSTRAP_ADMIN_PASSWORD=canary-canary-canary",
+	}, "config")
+	require.Equal(t, 0, r.code, r.errOut)
+	require.NotContains(t, r.out, "canary")
+	require.Contains(t, r.out, "db.example")
+	require.Contains(t, r.out, "HTTP_ADDR=:3000")
+}
+
+func TestDatabaseErrors(t *testing.T) {
+	t.Parallel()
+	good := dbtest.Empty(t).DSN
+	change := func(f func(*url.URL)) string {
+		u, err := url.Parse(good)
+		require.NoError(t, err)
+		f(u)
+		return u.String()
+	}
+	for name, dsn := range map[string]string{
+		"wrong password":   change(func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "canary-wrong") }),
+		"missing database": change(func(u *url.URL) { u.Path = "/tickr_test_does_not_exist" }),
+	} {
+		for _, args := range [][]string{{"serve"}, {"migrate", "up"}, {"users", "stats"}} {
+			r := tickr(t, "", []string{"DATABASE_URL=" + dsn, "HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off"}, args...)
+			require.Equal(t, 4, r.code, "%s, %v: %s", name, args, r.errOut)
+			require.NotContains(t, r.errOut, "canary")
+		}
+	}
+	nobody := change(func(u *url.URL) { u.Host = "127.0.0.1:1" })
+	for _, args := range [][]string{{"migrate", "status"}, {"users", "stats"}} {
+		r := tickr(t, "", []string{"DATABASE_URL=" + nobody}, args...)
+		require.Equal(t, 4, r.code, r.errOut)
+		requireOneLine(t, r.errOut)
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for _, name := range []string{"HTTP_ADDR", "OPS_ADDR"} {
+		set := map[string]string{"HTTP_ADDR": "127.0.0.1:0", "OPS_ADDR": "127.0.0.1:0"}
+		set[name] = taken.Addr().String()
+		r := tickr(t, "", append(standard(t, dbtest.Empty(t).DSN), "HTTP_ADDR="+set["HTTP_ADDR"], "OPS_ADDR="+set["OPS_ADDR"]), "serve")
+		require.Equal(t, 1, r.code, r.errOut)
+		require.Contains(t, r.errOut, name)
+		requireOneLine(t, r.errOut)
+	}
+}
+
+func TestUnwritableDataDir(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, set := range [][]string{
+		{"DATA_DIR=" + filepath.Join(file, "data")},
+		{"DATA_DIR=" + filepath.Join(file, "data"), "DATABASE_URL=" + dbtest.Empty(t).DSN},
+	} {
+		r := tickr(t, "", append(set, "HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off"), "serve")
+		require.Equal(t, 1, r.code, r.errOut)
+		requireOneLine(t, r.errOut)
+		require.Contains(t, r.errOut, file)
+	}
+}
+
+func TestMigrateCommands(t *testing.T) {
+	t.Parallel()
+	env := []string{"DATABASE_URL=" + dbtest.Empty(t).DSN}
+	r := tickr(t, "", env, "migrate", "status", "--check")
+	require.Equal(t, 5, r.code)
+	require.Contains(t, r.out, "[ ] 20261101090000_create_users")
+	pending := strings.Count(r.out, "[ ]")
+
+	r = tickr(t, "", append(env, "DB_MIGRATE_ON_START=false"), "users", "stats")
+	require.Equal(t, 5, r.code, r.errOut)
+
+	r = tickr(t, "", env, "migrate", "up")
+	require.Equal(t, 0, r.code, r.errOut)
+	require.Equal(t, pending, strings.Count(r.out, "applied "))
+	r = tickr(t, "", env, "migrate", "status", "--check")
+	require.Equal(t, 0, r.code, r.errOut)
+	require.Equal(t, pending, strings.Count(r.out, "[X]"))
+
+	r = tickr(t, "", env, "migrate", "down")
+	require.Equal(t, 0, r.code, r.errOut)
+	r = tickr(t, "", env, "migrate", "status")
+	require.Equal(t, 1, strings.Count(r.out, "[ ]"), "down undoes one: %s", r.out)
+	for range pending - 1 {
+		require.Equal(t, 0, tickr(t, "", env, "migrate", "down").code)
+	}
+	require.Contains(t, tickr(t, "", env, "migrate", "down").out, "nothing to undo")
+
+	r = tickr(t, "", nil, "migrate", "create", "Bad-Name")
+	require.Equal(t, 2, r.code)
+	requireOneLine(t, r.errOut)
+}
+
+func TestWaitsForMigrationsOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	dsn := dbtest.Empty(t).DSN
+	p := launch(t, append(standard(t, dsn), "DB_MIGRATE_ON_START=false")...)
+	p.awaitLog("the database is not ready, waiting")
+	require.Equal(t, 0, tickr(t, "", []string{"DATABASE_URL=" + dsn}, "migrate", "up").code)
+	p.awaitReady()
+	p.client().do("GET", "/readyz", nil).is(200)
+	require.Equal(t, 0, tickr(t, "", []string{"DATABASE_URL=" + dsn}, "migrate", "down").code)
+	p.await("readyz knows pending migrations", func() bool { return p.client().do("GET", "/readyz", nil).Status == 503 })
+}
+
+func TestCreateAdmin(t *testing.T) {
+	t.Parallel()
+	env := standard(t, dbtest.Empty(t).DSN)
+	r := tickr(t, "amber-lighthouse-cello\n", env, "users", "create-admin", "--email", "Boss@Example.com")
+	require.Equal(t, 0, r.code, r.errOut)
+	r = tickr(t, "amber-lighthouse-cello\n", env, "users", "create-admin", "--email", "boss@example.com")
+	require.Equal(t, 1, r.code)
+	r = tickr(t, "short\n", env, "users", "create-admin", "--email", "nonsense")
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.errOut, "email")
+	require.Contains(t, r.errOut, "password")
+
+	p := start(t, env...)
+	access, _ := p.client().logIn("boss@example.com", "amber-lighthouse-cello")
+	p.client().as(access).do("GET", "/api/users", nil).is(200)
+	p.client().do("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword}).is(401)
+	require.Equal(t, 0, tickr(t, "", nil, "health", "--url", p.api).code)
+	require.Equal(t, 1, tickr(t, "", nil, "health", "--url", "http://127.0.0.1:1").code)
+	require.Equal(t, 0, tickr(t, "", nil, "version").code)
+}
+
+func TestOpenAPINeedsNoConfiguration(t *testing.T) {
+	t.Parallel()
+	r := tickr(t, "", []string{"JWT_SECRET=short", "DB_PORT=none"}, "openapi")
+	require.Equal(t, 0, r.code, r.errOut)
+	require.Contains(t, r.out, `"/api/auth/register"`)
+}

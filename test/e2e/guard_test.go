@@ -1,0 +1,35 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+)
+
+// TestEveryRouteIsGuardedAsItSays walks the routes of the OpenAPI document with every kind of caller.
+func (s *Story) TestEveryRouteIsGuardedAsItSays() {
+	s.tickr.account(s.env, "nobody-special@example.com", password)
+	participant, _ := s.client().logIn("nobody-special@example.com", password)
+	paths := s.client().do("GET", "/openapi.json", nil).is(200).JSON["paths"].(map[string]any)
+	open, guarded := 0, 0
+	for path, operations := range paths {
+		for method, operation := range operations.(map[string]any) {
+			method, url := strings.ToUpper(method), strings.ReplaceAll(path, "{id}", "00000000-0000-7000-8000-000000000000")
+			op := operation.(map[string]any)
+			anonymous := s.client().do(method, url, object{})
+			if op["security"] == nil {
+				open++
+				s.NotEqual("unauthenticated", anonymous.JSON["code"], "%s %s", method, path)
+				continue
+			}
+			guarded++
+			anonymous.is(http.StatusUnauthorized, "unauthenticated")
+			s.client().as("nonsense").do(method, url, object{}).is(http.StatusUnauthorized, "unauthenticated")
+			allowed := op["description"].(string)
+			if !strings.Contains(allowed, "PARTICIPANT") {
+				s.client().as(participant).do(method, url, "{not even JSON").is(http.StatusForbidden, "forbidden")
+			}
+		}
+	}
+	s.Equal(6, open, "registering, verifying, logging in and out, refreshing by two paths")
+	s.Equal(12, guarded)
+}
