@@ -1,0 +1,88 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"os"
+	"path/filepath"
+
+	"github.com/tickr/tickr/modules/users/internal/application"
+)
+
+// Options says where captured mail goes and what it contains.
+type Options struct {
+	Dir       string        // made when missing
+	From      string        // an address, with or without a name
+	PublicURL func() string // what links begin with, without a slash at the end; asked for each mail
+	CurlHint  bool          // mails also show the command line that redeems their token
+}
+
+// File captures mail: each is one .eml file, for people and programs to read. It is safe for concurrent use.
+//
+// A file's name begins with the time of the mail, so names sort by it. A file appears whole, and a mail that is sent again
+// replaces its own. Only the account that runs the program can read them: they hold tokens.
+type File struct {
+	dir      string
+	composer composer
+}
+
+var _ application.Mailer = (*File)(nil)
+
+// NewFile returns a driver that writes to o.Dir. It fails when that is not possible, or when From is not an address.
+func NewFile(o Options) (*File, error) {
+	from, err := mail.ParseAddress(o.From)
+	if err != nil {
+		return nil, fmt.Errorf("parse sender of mail: %w", err)
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make mail folder: %w", err)
+	}
+	probe, err := os.CreateTemp(o.Dir, ".probe-*")
+	if err == nil {
+		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write to mail folder: %w", err)
+	}
+	return &File{dir: o.Dir, composer: composer{from: from, publicURL: o.PublicURL, curlHint: o.CurlHint}}, nil
+}
+
+// Send implements application.Mailer.
+func (f *File) Send(ctx context.Context, m application.Mail) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	message, err := f.composer.compose(m)
+	if err != nil {
+		return err
+	}
+	name := m.Time.UTC().Format("20060102T150405.000000Z") + "-" + m.ID.String() + ".eml"
+	if err := f.write(name, message); err != nil {
+		return fmt.Errorf("capture mail: %w", err)
+	}
+	return nil
+}
+
+// write makes a file appear with all its content, or not at all.
+func (f *File) write(name string, content []byte) error {
+	file, err := os.CreateTemp(f.dir, ".*.tmp") // its mode is 0600
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err == nil {
+		err = file.Sync()
+	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), filepath.Join(f.dir, name))
+	}
+	if err != nil {
+		_ = os.Remove(file.Name()) // what went wrong first is what counts
+	}
+	return err
+}
