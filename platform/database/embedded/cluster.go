@@ -25,6 +25,10 @@ const (
 	// maintenance is the database that every cluster has.
 	maintenance = "postgres"
 
+	cannotConnectNow  = "57P03"
+	duplicateDatabase = "42P04"
+	uniqueViolation   = "23505"
+
 	readyInterval = 20 * time.Millisecond
 	pingTimeout   = 2 * time.Second
 	startAttempts = 5
@@ -87,32 +91,39 @@ func (c *cluster) init(ctx context.Context) error {
 	if err := c.create(); err != nil {
 		return err
 	}
-	var failures error
-	for _, locale := range []string{"--locale=C.UTF-8", "--no-locale"} { // not every system has the first
-		if err := vacate(ctx, c.unfinished()); err != nil {
-			return err
-		}
-		if err := os.RemoveAll(c.unfinished()); err != nil {
-			return fmt.Errorf("remove unfinished data folder: %w", err)
-		}
-		args := append([]string{
-			"--pgdata=" + c.unfinished(), "--username=" + superuser, "--pwfile=" + c.passwordFile(),
-			"--auth=scram-sha-256", "--encoding=UTF8", locale,
-		}, c.initOptions...)
-		run, said, err := c.run(command(ctx, c.account, syscall.SIGKILL, c.base, c.path("initdb"), args...))
-		if err == nil {
-			<-run.done
-			err = run.err
-		}
-		if err == nil {
-			if err := os.Rename(c.unfinished(), c.data()); err != nil {
-				return fmt.Errorf("finish data folder: %w", err)
-			}
-			return nil
-		}
-		failures = errors.Join(failures, fmt.Errorf("run initdb %s: %w: %s", locale, err, said()))
+	err := c.initdb(ctx, "--locale=C.UTF-8")
+	if err != nil && ctx.Err() == nil { // not every system has that locale
+		err = c.initdb(ctx, "--no-locale")
 	}
-	return failures
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(c.unfinished(), c.data()); err != nil {
+		return fmt.Errorf("finish data folder: %w", err)
+	}
+	return nil
+}
+
+func (c *cluster) initdb(ctx context.Context, locale string) error {
+	if err := vacate(ctx, c.unfinished()); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(c.unfinished()); err != nil {
+		return fmt.Errorf("remove unfinished data folder: %w", err)
+	}
+	args := append([]string{
+		"--pgdata=" + c.unfinished(), "--username=" + superuser, "--pwfile=" + c.passwordFile(),
+		"--auth=scram-sha-256", "--encoding=UTF8", locale,
+	}, c.initOptions...)
+	run, said, err := c.run(command(ctx, c.account, syscall.SIGKILL, c.base, c.path("initdb"), args...))
+	if err != nil {
+		return fmt.Errorf("run initdb: %w", err)
+	}
+	<-run.done
+	if run.err != nil {
+		return fmt.Errorf("run initdb: %w: %s", run.err, said())
+	}
+	return nil
 }
 
 // start starts the server and returns when it answers. A server that recovers
@@ -162,7 +173,7 @@ func (c *cluster) awaitReady(ctx context.Context, server *child, port int) error
 			return nil
 		}
 		// Refused by the server itself: waiting will not help.
-		if refused := new(pgconn.PgError); errors.As(err, &refused) && refused.Code != "57P03" {
+		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code != cannotConnectNow {
 			return err
 		}
 	}
@@ -211,13 +222,17 @@ func (c *cluster) database(ctx context.Context, port int, name string) (dsn stri
 		return "", fmt.Errorf("look for database %s: %w", name, err)
 	}
 	if !exists {
-		_, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize())
-		// Somebody else who is attached may just have created it.
-		if made := new(pgconn.PgError); err != nil && !(errors.As(err, &made) && (made.Code == "42P04" || made.Code == "23505")) {
+		if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil && !createdMeanwhile(err) {
 			return "", fmt.Errorf("create database %s: %w", name, err)
 		}
 	}
 	return c.dsn(port, name)
+}
+
+// createdMeanwhile says that somebody else made the database between our look and our try.
+func createdMeanwhile(err error) bool {
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (refused.Code == duplicateDatabase || refused.Code == uniqueViolation)
 }
 
 func (c *cluster) dsn(port int, database string) (string, error) {

@@ -102,7 +102,6 @@ func (s *Suite) TestKilledDuringInitdb() {
 		return err == nil
 	}, "initdb")
 	s.kill(owner)
-	s.NoDirExists(f.data())
 
 	s.serve()
 	s.NoDirExists(f.unfinished())

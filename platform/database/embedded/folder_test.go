@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -94,6 +95,16 @@ func (s *Suite) TestFailedStartQuotesTheLog() {
 	s.Require().NotContains(err.Error(), "\n")
 }
 
+func (s *Suite) TestFailedInitdbLeavesNothing() {
+	s.newFolder(openDir(s.T()))
+	broken := s.options
+	broken.BinDir = fakePrograms(s.T(), 99)
+	_, err := Serve(s.T().Context(), broken)
+	s.Require().EqualError(err, "run initdb: exit status 1: initdb (PostgreSQL) 99.3")
+	s.Require().NoDirExists(s.folder().data())
+	s.run(s.serve(), "CREATE TABLE notes (text text)")
+}
+
 func (s *Suite) TestLogIsRotated() {
 	f := s.folder()
 	s.Require().NoError(os.Truncate(f.logFile(), maxLogSize))
@@ -180,12 +191,12 @@ func TestFindPrograms(t *testing.T) {
 	}
 }
 
-// fakePrograms makes an installation that tells its version, linked to from the folder it returns.
+// fakePrograms makes an installation that tells its version and can do nothing else.
 func fakePrograms(t *testing.T, major int) string {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
+	dir, err := filepath.EvalSymlinks(openDirIn(t, os.TempDir()))
 	require.NoError(t, err)
 	for _, name := range []string{"postgres", "initdb"} {
-		script := "#!/bin/sh\necho '" + name + " (PostgreSQL) " + strconv.Itoa(major) + ".3'\n"
+		script := fmt.Sprintf("#!/bin/sh\necho '%s (PostgreSQL) %d.3'\n[ \"$1\" = --version ]\n", name, major)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
 	}
 	return dir

@@ -21,6 +21,10 @@ func residents(data string) []int {
 	if _, err := os.Stat(filepath.Join(data, "postmaster.pid")); err != nil {
 		return nil
 	}
+	data, err := filepath.EvalSymlinks(data) // cwd shows no links
+	if err != nil {
+		return nil
+	}
 	links, _ := filepath.Glob("/proc/[0-9]*/cwd") // the pattern is well formed
 	var pids []int
 	for _, link := range links {

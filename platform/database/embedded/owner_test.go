@@ -48,6 +48,10 @@ func (s *Suite) TestProcessOfItsOwn() {
 	s.Require().NoError(err)
 	s.Equal(pid, group, "Ctrl-C must not reach the server")
 	s.NotEqual(os.Getpid(), group)
+
+	link := filepath.Join(s.T().TempDir(), "link")
+	s.Require().NoError(os.Symlink(s.folder().base, link))
+	s.Contains(residents(filepath.Join(link, "data")), pid, "seen through a link")
 }
 
 func (s *Suite) TestOnlyLoopbackOnlyWithPassword() {

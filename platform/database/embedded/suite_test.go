@@ -90,10 +90,7 @@ func TestEmbeddedAsOrdinaryUser(t *testing.T) {
 	if !isRoot() {
 		return // TestEmbedded was run by an ordinary user
 	}
-	dir, err := os.MkdirTemp("", "tickr-embedded-")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o711))
+	dir := openDirIn(t, os.TempDir()) // programs may not run from memory
 	program, err := os.Executable()
 	require.NoError(t, err)
 	binary, err := os.ReadFile(program)
@@ -256,8 +253,10 @@ func (s *Suite) eventually(condition func() bool, message string) {
 
 // openDir is a temporary folder that every account can pass through, unlike
 // t.TempDir, and that does not wait for a disk.
-func openDir(t *testing.T) string {
-	dir, err := os.MkdirTemp(scratchDir(), "tickr-embedded-")
+func openDir(t *testing.T) string { return openDirIn(t, scratchDir()) }
+
+func openDirIn(t *testing.T, parent string) string {
+	dir, err := os.MkdirTemp(parent, "tickr-embedded-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o711))
