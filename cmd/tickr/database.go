@@ -44,7 +44,11 @@ func withModules(cmd *cobra.Command, fn func(ctx context.Context) error, parts .
 	}
 	// Nothing of the program was started, so only the pool is to be given back.
 	defer db.Close()
-	return fn(ctx)
+	err = fn(ctx)
+	if database.Unavailable(err) {
+		err = &app.DatabaseError{Err: err}
+	}
+	return err
 }
 
 func stopPrivate(server *embedded.Server, logger *slog.Logger) {

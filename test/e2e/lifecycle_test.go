@@ -68,7 +68,7 @@ func TestPrivatePostgres(t *testing.T) {
 	require.Equal(t, 0, stats.code, stats.errOut)
 	require.Regexp(t, `total +2\n`, stats.out, "a command attaches to the running server")
 
-	require.Equal(t, 0, first.stop(os.Interrupt))
+	require.Equal(t, 0, first.stop(syscall.SIGINT))
 	require.False(t, alive(pid))
 
 	stats = tickr(t, "", env, "users", "stats")

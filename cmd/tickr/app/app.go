@@ -48,6 +48,7 @@ func Core(cfg config.Config, logger *slog.Logger, extra ...fx.Option) fx.Option 
 		fx.WithLogger(func() fxevent.Logger {
 			events := &fxevent.SlogLogger{Logger: logger}
 			events.UseLogLevel(slog.LevelDebug)
+			events.UseErrorLevel(slog.LevelDebug) // what stops the program is told once, by main
 			return events
 		}),
 		fx.StopTimeout(StopTimeout+cfg.HTTP.ShutdownDelay),

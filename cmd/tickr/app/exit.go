@@ -26,10 +26,19 @@ var ErrUsage = errors.New("usage")
 // ErrPending: migrations are pending and the caller wanted none to be.
 var ErrPending = &startup.MigrationError{Err: errors.New("migrations are pending")}
 
+// DatabaseError is a failure of a command because the database could not be reached or did not answer in time.
+type DatabaseError struct{ Err error }
+
+func (e *DatabaseError) Error() string { return "the database cannot be reached: " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *DatabaseError) Unwrap() error { return e.Err }
+
 // ExitCode returns the code the program ends with because of err.
 func ExitCode(err error) int {
 	var misconfigured *config.Error
 	var migration *startup.MigrationError
+	var unreachable *DatabaseError
 	_, refused := database.Refused(err)
 	switch {
 	case err == nil:
@@ -38,7 +47,7 @@ func ExitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &misconfigured):
 		return exitConfig
-	case refused || database.Unavailable(err):
+	case refused || errors.As(err, &unreachable):
 		return exitDatabase
 	case errors.As(err, &migration):
 		return exitMigration

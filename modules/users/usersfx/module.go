@@ -79,7 +79,7 @@ func newSealer(cfg config.Config) (domain.Sealer, error) { return domain.NewSeal
 
 func newMailer(cfg config.Config) (application.Mailer, error) {
 	return mail.NewFile(mail.Options{
-		Dir: cfg.Mail.Dir, From: cfg.Mail.From, PublicURL: func() string { return cfg.Mail.PublicURL }, CurlHint: cfg.Env != config.Production,
+		Dir: cfg.Mail.Dir, From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL, CurlHint: cfg.Env != config.Production,
 	})
 }
 

@@ -25,12 +25,13 @@ func tagged(u users.User) *taggedOutput {
 	return &taggedOutput{ETag: strconv.Quote(strconv.FormatInt(u.Version, 10)), Body: profile(u)}
 }
 
-type idPath struct {
+// IDPath is the path of a user. It is exported because huma fills embedded parameters only then.
+type IDPath struct {
 	ID string `path:"id" doc:"UUID of the user"`
 }
 
 // parse fails with users.ErrNotFound for what cannot be an ID: nobody has it.
-func (p idPath) parse() (users.ID, error) {
+func (p IDPath) parse() (users.ID, error) {
 	id, ok := parseID(p.ID)
 	if !ok {
 		return users.ID{}, users.ErrNotFound
@@ -44,7 +45,7 @@ func parseID(text string) (users.ID, bool) {
 	return id, err == nil && len(text) == 36
 }
 
-func (h handlers) user(ctx context.Context, in *idPath) (*taggedOutput, error) {
+func (h handlers) user(ctx context.Context, in *IDPath) (*taggedOutput, error) {
 	id, err := in.parse()
 	if err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (b updateBody) change() application.UserChange {
 func (b updateBody) Resolve(huma.Context) []error { return violations(b.change().Validate()) }
 
 type updateInput struct {
-	idPath
+	IDPath
 	IfMatch string `header:"If-Match" doc:"ETag of the version to change; without it any is"`
 	Body    updateBody
 }
@@ -144,7 +145,7 @@ func versions(ifMatch string) []int64 {
 }
 
 type deactivateInput struct {
-	idPath
+	IDPath
 	Body *struct {
 		Reason *string `json:"reason,omitempty" doc:"Why, at most 500 characters"`
 	}
@@ -163,7 +164,7 @@ func (h handlers) deactivate(ctx context.Context, in *deactivateInput) (*profile
 	return &profileOutput{profile(u)}, err
 }
 
-func (h handlers) reactivate(ctx context.Context, in *idPath) (*profileOutput, error) {
+func (h handlers) reactivate(ctx context.Context, in *IDPath) (*profileOutput, error) {
 	id, err := in.parse()
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,10 +14,10 @@ import (
 
 // Options says where captured mail goes and what it contains.
 type Options struct {
-	Dir       string        // made when missing
-	From      string        // an address, with or without a name
-	PublicURL func() string // what links begin with, without a slash at the end; asked for each mail
-	CurlHint  bool          // mails also show the command line that redeems their token
+	Dir       string // made when missing
+	From      string // an address, with or without a name
+	PublicURL string // what links begin with, without a slash at the end
+	CurlHint  bool   // mails also show the command line that redeems their token
 }
 
 // File captures mail: each is one .eml file, for people and programs to read. It is safe for concurrent use.
@@ -59,7 +60,8 @@ func (f *File) Send(ctx context.Context, m application.Mail) error {
 		return err
 	}
 	name := m.Time.UTC().Format("20060102T150405.000000Z") + "-" + m.ID.String() + ".eml"
-	if err := f.write(name, message); err != nil {
+	// Lines end as in any text file here (a maildir does the same): people cut links out of it with the tools of the shell.
+	if err := f.write(name, bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n"))); err != nil {
 		return fmt.Errorf("capture mail: %w", err)
 	}
 	return nil

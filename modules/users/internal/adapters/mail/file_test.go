@@ -15,7 +15,7 @@ import (
 )
 
 func options(dir string) Options {
-	return Options{Dir: dir, From: "Tickr <no-reply@tickr.example>", PublicURL: func() string { return publicURL }}
+	return Options{Dir: dir, From: "Tickr <no-reply@tickr.example>", PublicURL: publicURL}
 }
 
 // names lists everything in a folder.
@@ -96,7 +96,7 @@ func TestFilesAppearWhole(t *testing.T) {
 			require.Equal(t, ".eml", filepath.Ext(path))
 			raw, err := os.ReadFile(path)
 			require.NoError(t, err)
-			require.True(t, strings.HasSuffix(string(raw), "nobody can use the account.\r\n"))
+			require.True(t, strings.HasSuffix(string(raw), "nobody can use the account.\n"))
 		}
 	}
 	require.Len(t, names(t, dir), len(ids), "nothing else is left")

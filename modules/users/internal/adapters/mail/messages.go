@@ -18,7 +18,7 @@ import (
 // composer writes messages.
 type composer struct {
 	from      *mail.Address
-	publicURL func() string
+	publicURL string
 	curlHint  bool
 }
 
@@ -61,19 +61,19 @@ func (c composer) text(m application.Mail) (subject, text string, err error) {
 		// Without a name: it was chosen by whoever typed the address, and a stranger's words must not reach its owner.
 		text = fmt.Sprintf(verifyEmail, c.link("/verify-email", m.Token), domain.RegistrationTTL/time.Hour)
 		if c.curlHint {
-			text += fmt.Sprintf(verifyEmailByCurl, c.publicURL(), m.Token)
+			text += fmt.Sprintf(verifyEmailByCurl, c.publicURL, m.Token)
 		}
 		return "Confirm your e-mail address", text, nil
 	case application.MailAlreadyRegistered:
 		name := strings.Join(strings.Fields(m.FirstName), " ")
-		return "You already have an account", fmt.Sprintf(alreadyRegistered, name, c.publicURL()), nil
+		return "You already have an account", fmt.Sprintf(alreadyRegistered, name, c.publicURL), nil
 	default:
 		return "", "", fmt.Errorf("compose mail: no text for kind %q", m.Kind)
 	}
 }
 
 func (c composer) link(path, token string) string {
-	return c.publicURL() + path + "?token=" + url.QueryEscape(token)
+	return c.publicURL + path + "?token=" + url.QueryEscape(token)
 }
 
 const verifyEmail = `Hello,

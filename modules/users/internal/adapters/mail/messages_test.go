@@ -22,7 +22,7 @@ func testComposer(t *testing.T, from string) composer {
 	t.Helper()
 	address, err := mail.ParseAddress(from)
 	require.NoError(t, err)
-	return composer{from: address, publicURL: func() string { return publicURL }}
+	return composer{from: address, publicURL: publicURL}
 }
 
 func sample(kind application.MailKind) application.Mail {
