@@ -1,0 +1,190 @@
+package userstest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+type memoryRegistrations struct{ m *Memory }
+
+func (r memoryRegistrations) Add(ctx context.Context, registration domain.Registration) error {
+	return r.m.do(ctx, func(t tables) error {
+		t.registrations[registration.ID] = registration
+		return nil
+	})
+}
+
+func (r memoryRegistrations) Newest(ctx context.Context, user users.ID) (newest domain.Registration, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		for _, registration := range t.registrations {
+			if registration.UserID == user && later(registration, newest) {
+				newest = registration
+			}
+		}
+		if newest.ID == uuid.Nil {
+			return users.ErrNotFound
+		}
+		return nil
+	})
+	return newest, err
+}
+
+func later(a, b domain.Registration) bool {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), bytes.Compare(a.ID[:], b.ID[:])) > 0
+}
+
+func (r memoryRegistrations) Owner(ctx context.Context, tokenHash []byte) (owner users.ID, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		registration, err := t.registrationOf(tokenHash)
+		owner = registration.UserID
+		return err
+	})
+	return owner, err
+}
+
+func (r memoryRegistrations) Take(ctx context.Context, tokenHash []byte, now time.Time) (taken domain.Registration, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		registration, err := t.registrationOf(tokenHash)
+		if err != nil {
+			return err
+		}
+		if !now.Before(registration.ExpiresAt) {
+			return users.ErrTokenInvalid
+		}
+		delete(t.registrations, registration.ID)
+		taken = registration
+		return nil
+	})
+	return taken, err
+}
+
+func (t tables) registrationOf(tokenHash []byte) (domain.Registration, error) {
+	for _, registration := range t.registrations {
+		if bytes.Equal(registration.TokenHash, tokenHash) {
+			return registration, nil
+		}
+	}
+	return domain.Registration{}, users.ErrTokenInvalid
+}
+
+func (r memoryRegistrations) Void(ctx context.Context, user users.ID) error {
+	return r.void(ctx, func(registration domain.Registration) bool { return registration.UserID == user })
+}
+
+func (r memoryRegistrations) VoidExpired(ctx context.Context, user users.ID, now time.Time) error {
+	return r.void(ctx, func(registration domain.Registration) bool {
+		return registration.UserID == user && !now.Before(registration.ExpiresAt)
+	})
+}
+
+func (r memoryRegistrations) void(ctx context.Context, match func(domain.Registration) bool) error {
+	return r.m.do(ctx, func(t tables) error {
+		maps.DeleteFunc(t.registrations, func(_ uuid.UUID, registration domain.Registration) bool { return match(registration) })
+		return nil
+	})
+}
+
+type memorySessions struct{ m *Memory }
+
+func (r memorySessions) Insert(ctx context.Context, s *domain.Session) error { return r.Save(ctx, s) }
+
+func (r memorySessions) Save(ctx context.Context, s *domain.Session) error {
+	return r.m.do(ctx, func(t tables) error {
+		t.sessions[s.State().ID] = s.State()
+		return nil
+	})
+}
+
+func (r memorySessions) ByID(ctx context.Context, id uuid.UUID) (session *domain.Session, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		state, ok := t.sessions[id]
+		if !ok {
+			return users.ErrNotFound
+		}
+		session = domain.RestoreSession(state)
+		return nil
+	})
+	return session, err
+}
+
+func (r memorySessions) LockByID(ctx context.Context, id uuid.UUID) (*domain.Session, error) {
+	return r.ByID(ctx, id)
+}
+
+func (r memorySessions) EndAll(
+	ctx context.Context, user users.ID, except uuid.UUID, reason string, now time.Time,
+) (ended []uuid.UUID, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		for id, state := range t.sessions {
+			if state.UserID != user || id == except || state.EndedAt != nil {
+				continue
+			}
+			session := domain.RestoreSession(state)
+			session.End(reason, now)
+			t.sessions[id] = session.State()
+			ended = append(ended, id)
+		}
+		return nil
+	})
+	return ended, err
+}
+
+type memoryOutbox struct{ m *Memory }
+
+type outboxRow struct {
+	mail   application.QueuedMail
+	due    time.Time
+	reason string
+}
+
+func (r memoryOutbox) Append(ctx context.Context, mail application.QueuedMail) error {
+	return r.m.do(ctx, func(t tables) error {
+		t.outbox[mail.ID] = outboxRow{mail: mail, due: mail.CreatedAt}
+		return nil
+	})
+}
+
+func (r memoryOutbox) Lease(ctx context.Context, now, until time.Time) (leased application.QueuedMail, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		due := slices.DeleteFunc(slices.Collect(maps.Values(t.outbox)), func(row outboxRow) bool { return row.due.After(now) })
+		if len(due) == 0 {
+			return users.ErrNotFound
+		}
+		row := slices.MinFunc(due, func(a, b outboxRow) int {
+			return cmp.Or(a.due.Compare(b.due), bytes.Compare(a.mail.ID[:], b.mail.ID[:]))
+		})
+		row.due = until
+		row.mail.Attempts++
+		t.outbox[row.mail.ID] = row
+		leased = row.mail
+		return nil
+	})
+	return leased, err
+}
+
+func (r memoryOutbox) Delivered(ctx context.Context, id uuid.UUID) error {
+	return r.m.do(ctx, func(t tables) error {
+		delete(t.outbox, id)
+		return nil
+	})
+}
+
+func (r memoryOutbox) Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error {
+	return r.m.do(ctx, func(t tables) error {
+		if row, ok := t.outbox[id]; ok {
+			row.due, row.reason = next, reason
+			t.outbox[id] = row
+		}
+		return nil
+	})
+}

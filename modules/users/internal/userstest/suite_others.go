@@ -1,0 +1,209 @@
+package userstest
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+func (s *RepositorySuite) addRegistrations(all ...domain.Registration) {
+	for _, r := range all {
+		s.Require().NoError(s.db.Registrations.Add(s.ctx, r))
+	}
+}
+
+func (s *RepositorySuite) TestRegistrationRoundTrip() {
+	u := s.insert(state("ana@example.com"))
+	bare, full := registration(u.ID(), "bare"), registration(u.ID(), "full")
+	full.Phone, full.CreatedAt = ptr("+21620123456"), day.Add(time.Microsecond)
+	for _, want := range []domain.Registration{bare, full} {
+		s.addRegistrations(want)
+		got, err := s.db.Registrations.Newest(s.ctx, u.ID())
+		s.Require().NoError(err)
+		s.Equal(want, got)
+		got, err = s.db.Registrations.Take(s.ctx, want.TokenHash, day)
+		s.Require().NoError(err)
+		s.Equal(want, got)
+	}
+}
+
+func (s *RepositorySuite) TestNewestRegistration() {
+	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
+	_, err := s.db.Registrations.Newest(s.ctx, ana.ID())
+	s.Require().ErrorIs(err, users.ErrNotFound)
+
+	first, second, older := registration(ana.ID(), "first"), registration(ana.ID(), "second"), registration(ana.ID(), "older")
+	older.CreatedAt = day.Add(-time.Microsecond)
+	foreign := registration(bob.ID(), "foreign")
+	foreign.CreatedAt = day.Add(time.Hour)
+	s.addRegistrations(second, older, first, foreign)
+	newest, err := s.db.Registrations.Newest(s.ctx, ana.ID())
+	s.Require().NoError(err)
+	s.Equal(second, newest, "of one moment the later ID")
+}
+
+func (s *RepositorySuite) TestRegistrationIsTakenOnce() {
+	u := s.insert(state("ana@example.com"))
+	r := registration(u.ID(), "token")
+	s.addRegistrations(r, registration(u.ID(), "other"))
+	owner, err := s.db.Registrations.Owner(s.ctx, r.TokenHash)
+	s.Require().NoError(err)
+	s.Equal(u.ID(), owner)
+
+	for range 2 {
+		_, err = s.db.Registrations.Take(s.ctx, r.TokenHash, r.ExpiresAt)
+		s.Require().ErrorIs(err, users.ErrTokenInvalid, "expired at that moment")
+	}
+	_, err = s.db.Registrations.Take(s.ctx, r.TokenHash, r.ExpiresAt.Add(-time.Microsecond))
+	s.Require().NoError(err)
+	_, err = s.db.Registrations.Take(s.ctx, r.TokenHash, day)
+	s.Require().ErrorIs(err, users.ErrTokenInvalid)
+	_, err = s.db.Registrations.Owner(s.ctx, r.TokenHash)
+	s.Require().ErrorIs(err, users.ErrTokenInvalid)
+	_, err = s.db.Registrations.Owner(s.ctx, domain.HashToken("never issued"))
+	s.Require().ErrorIs(err, users.ErrTokenInvalid)
+	_, err = s.db.Registrations.Owner(s.ctx, domain.HashToken("other"))
+	s.NoError(err, "each token by itself")
+}
+
+func (s *RepositorySuite) TestVoidingRegistrations() {
+	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
+	stale := registration(ana.ID(), "stale")
+	stale.ExpiresAt = day
+	foreign := registration(bob.ID(), "foreign")
+	foreign.ExpiresAt = day
+	s.addRegistrations(stale, foreign, registration(ana.ID(), "fresh"))
+	left := func() (tokens []string) {
+		for _, token := range []string{"stale", "fresh", "foreign"} {
+			if _, err := s.db.Registrations.Owner(s.ctx, domain.HashToken(token)); err == nil {
+				tokens = append(tokens, token)
+			}
+		}
+		return tokens
+	}
+	s.Require().NoError(s.db.Registrations.VoidExpired(s.ctx, ana.ID(), day.Add(-time.Microsecond)))
+	s.Equal([]string{"stale", "fresh", "foreign"}, left())
+	s.Require().NoError(s.db.Registrations.VoidExpired(s.ctx, ana.ID(), day.Add(time.Microsecond)))
+	s.Equal([]string{"fresh", "foreign"}, left())
+	for range 2 {
+		s.Require().NoError(s.db.Registrations.Void(s.ctx, ana.ID()))
+		s.Equal([]string{"foreign"}, left())
+	}
+}
+
+func (s *RepositorySuite) startSession(user users.ID) domain.SessionState {
+	session, _ := domain.StartSession(NewID(), user, refreshKey(s.T()), day, time.Hour)
+	s.Require().NoError(s.db.Sessions.Insert(s.ctx, session))
+	return session.State()
+}
+
+func (s *RepositorySuite) requireSession(want domain.SessionState) {
+	found, err := s.db.Sessions.ByID(s.ctx, want.ID)
+	s.Require().NoError(err)
+	s.Require().Equal(want, found.State())
+	found, err = s.db.Sessions.LockByID(s.ctx, want.ID)
+	s.Require().NoError(err)
+	s.Require().Equal(want, found.State())
+}
+
+func (s *RepositorySuite) TestSessionRoundTrip() {
+	u := s.insert(state("ana@example.com"))
+	want, other := s.startSession(u.ID()), s.startSession(u.ID())
+	s.requireSession(want)
+
+	want.PreviousHash, want.TokenHash = want.TokenHash, domain.HashToken("next")
+	want.ExchangedAt, want.ExpiresAt = ptr(day.Add(time.Microsecond)), day.Add(2*time.Hour)
+	s.Require().NoError(s.db.Sessions.Save(s.ctx, domain.RestoreSession(want)))
+	s.requireSession(want)
+	want.EndedAt, want.EndReason = ptr(day.Add(time.Second)), ptr(domain.EndedByLogout)
+	s.Require().NoError(s.db.Sessions.Save(s.ctx, domain.RestoreSession(want)))
+	s.requireSession(want)
+	s.requireSession(other)
+
+	_, err := s.db.Sessions.ByID(s.ctx, NewID())
+	s.Require().ErrorIs(err, users.ErrNotFound)
+	_, err = s.db.Sessions.LockByID(s.ctx, NewID())
+	s.Require().ErrorIs(err, users.ErrNotFound)
+}
+
+func (s *RepositorySuite) TestEndingAllSessions() {
+	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
+	kept, first, second, foreign := s.startSession(ana.ID()), s.startSession(ana.ID()), s.startSession(ana.ID()), s.startSession(bob.ID())
+	done := domain.RestoreSession(s.startSession(ana.ID()))
+	done.End(domain.EndedByLogout, day)
+	s.Require().NoError(s.db.Sessions.Save(s.ctx, done))
+
+	now := day.Add(time.Minute)
+	ended, err := s.db.Sessions.EndAll(s.ctx, ana.ID(), kept.ID, domain.EndedByPassword, now)
+	s.Require().NoError(err)
+	s.ElementsMatch([]uuid.UUID{first.ID, second.ID}, ended)
+	for _, state := range []*domain.SessionState{&first, &second} {
+		state.EndedAt, state.EndReason = &now, ptr(domain.EndedByPassword)
+		s.requireSession(*state)
+	}
+	s.requireSession(kept)
+	s.requireSession(foreign)
+	s.requireSession(done.State())
+
+	ended, err = s.db.Sessions.EndAll(s.ctx, ana.ID(), uuid.Nil, domain.EndedByDeactivation, now)
+	s.Require().NoError(err)
+	s.Equal([]uuid.UUID{kept.ID}, ended, "none is spared")
+	ended, err = s.db.Sessions.EndAll(s.ctx, ana.ID(), uuid.Nil, domain.EndedByDeactivation, now)
+	s.Require().NoError(err)
+	s.Empty(ended)
+}
+
+func (s *RepositorySuite) TestOutbox() {
+	u := s.insert(state("ana@example.com"))
+	lease := func(at time.Duration) (application.QueuedMail, error) {
+		return s.db.Outbox.Lease(s.ctx, day.Add(at), day.Add(at+time.Minute))
+	}
+	_, err := lease(0)
+	s.Require().ErrorIs(err, users.ErrNotFound)
+
+	first, second, third := mail(u.ID(), day), mail(u.ID(), day), mail(u.ID(), day.Add(time.Second))
+	second.Kind, second.SealedToken = application.MailAlreadyRegistered, nil
+	for _, m := range []application.QueuedMail{third, second, first} {
+		s.Require().NoError(s.db.Outbox.Append(s.ctx, m))
+	}
+	s.Run("leases what is due, the oldest first", func() {
+		for _, want := range []application.QueuedMail{first, second} {
+			want.Attempts = 1
+			got, err := lease(0)
+			s.Require().NoError(err)
+			s.Equal(want, got)
+		}
+		_, err := lease(time.Second - time.Microsecond)
+		s.Require().ErrorIs(err, users.ErrNotFound, "the third is not due, the others are hidden")
+	})
+	s.Run("shows again what was not reported", func() {
+		_, err := lease(time.Second)
+		s.Require().NoError(err)
+		got, err := lease(time.Minute)
+		s.Require().NoError(err)
+		s.Equal(first.ID, got.ID)
+		s.Equal(2, got.Attempts)
+	})
+	s.Run("delivered mail is gone", func() {
+		s.Require().NoError(s.db.Outbox.Delivered(s.ctx, first.ID))
+		s.Require().NoError(s.db.Outbox.Delivered(s.ctx, third.ID))
+		got, err := lease(time.Hour)
+		s.Require().NoError(err)
+		s.Equal(second.ID, got.ID)
+		_, err = lease(time.Hour)
+		s.Require().ErrorIs(err, users.ErrNotFound)
+	})
+	s.Run("a retry is due when it says", func() {
+		next := 2 * time.Hour
+		s.Require().NoError(s.db.Outbox.Retry(s.ctx, second.ID, day.Add(next), "mail server: try later"))
+		_, err := lease(next - time.Microsecond)
+		s.Require().ErrorIs(err, users.ErrNotFound)
+		got, err := lease(next)
+		s.Require().NoError(err)
+		s.Equal(3, got.Attempts)
+	})
+}

@@ -1,0 +1,203 @@
+package userstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// race runs fn n times at once, each in a goroutine, and returns what each returned.
+func race[T any](n int, fn func(i int) T) []T {
+	results := make([]T, n)
+	var ready, done sync.WaitGroup
+	ready.Add(n)
+	for i := range n {
+		done.Go(func() {
+			ready.Done()
+			ready.Wait()
+			results[i] = fn(i)
+		})
+	}
+	done.Wait()
+	return results
+}
+
+// count returns how many of the errors are target; nil counts successes.
+func count(errs []error, target error) int {
+	n := 0
+	for _, err := range errs {
+		if errors.Is(err, target) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *RepositorySuite) TestRaceNoUpdateIsLost() {
+	const racers = 8
+	u := state("ana@example.com")
+	u.Phone = ptr("+21620123456")
+	s.insert(u)
+	finders := map[string]func(ctx context.Context) (*domain.User, error){
+		"LockByID":    func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByID(ctx, u.ID) },
+		"LockByEmail": func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByEmail(ctx, u.Email) },
+		"LockByPhone": func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByPhone(ctx, *u.Phone) },
+	}
+	for name, lock := range finders {
+		s.Run(name, func() {
+			before, err := s.db.Users.ByID(s.ctx, u.ID)
+			s.Require().NoError(err)
+			errs := race(racers, func(i int) error {
+				return s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+					u, err := lock(ctx)
+					if err != nil {
+						return err
+					}
+					first, violation := domain.ParseName(fmt.Sprintf("%s %d", name, i))
+					if violation != nil {
+						return violation
+					}
+					u.Rename(domain.Names{First: first, Last: first}, day)
+					return s.db.Users.Save(ctx, u)
+				})
+			})
+			s.Require().NoError(errors.Join(errs...))
+			after, err := s.db.Users.ByID(s.ctx, u.ID)
+			s.Require().NoError(err)
+			s.Equal(before.Version()+racers, after.Version())
+		})
+	}
+}
+
+func (s *RepositorySuite) TestRaceOneAddressIsOneAccount() {
+	const racers = 8
+	errs := race(racers, func(int) error { return s.db.Users.Insert(s.ctx, domain.Restore(state("ana@example.com"))) })
+	s.Equal(1, count(errs, nil))
+	s.Equal(racers-1, count(errs, users.ErrEmailTaken))
+	n, err := s.db.Users.Count(s.ctx, application.Filter{})
+	s.Require().NoError(err)
+	s.Equal(int64(1), n)
+}
+
+func (s *RepositorySuite) TestRaceOneNumberHasOneHolder() {
+	const racers = 8
+	errs := race(racers, func(i int) error {
+		u := state(fmt.Sprintf("user%d@example.com", i))
+		u.Phone = ptr("+21620123456")
+		return s.db.Users.Insert(s.ctx, domain.Restore(u))
+	})
+	s.Equal(1, count(errs, nil))
+	s.Equal(racers-1, count(errs, application.ErrPhoneClaimed))
+}
+
+func (s *RepositorySuite) TestRaceTokenIsTakenOnce() {
+	const racers = 16
+	u := s.insert(state("ana@example.com"))
+	s.addRegistrations(registration(u.ID(), "token"))
+	errs := race(racers, func(int) error {
+		return s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+			_, err := s.db.Registrations.Take(ctx, domain.HashToken("token"), day)
+			return err
+		})
+	})
+	s.Equal(1, count(errs, nil))
+	s.Equal(racers-1, count(errs, users.ErrTokenInvalid))
+}
+
+func (s *RepositorySuite) TestRaceOneAdminRemains() {
+	admins := make([]domain.State, 2)
+	for i := range admins {
+		admins[i] = state(fmt.Sprintf("admin%d@example.com", i))
+		admins[i].Role = users.Admin
+	}
+	s.insert(admins...)
+	for range 10 {
+		errs := race(len(admins), func(i int) error {
+			return s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+				u, err := s.db.Users.LockByID(ctx, admins[i].ID)
+				if err != nil {
+					return err
+				}
+				another, err := s.db.Users.OtherActiveAdmin(ctx, u.ID())
+				if err != nil {
+					return err
+				}
+				if !another {
+					return users.ErrLastAdmin
+				}
+				u.Deactivate(u.ID(), "", day)
+				return s.db.Users.Save(ctx, u)
+			})
+		})
+		s.Require().Equal(1, count(errs, nil))
+		s.Require().Equal(1, count(errs, users.ErrLastAdmin))
+		for _, admin := range admins {
+			s.Require().NoError(s.db.Users.Save(s.ctx, domain.Restore(admin)))
+		}
+	}
+}
+
+func (s *RepositorySuite) TestRaceRefreshHasOneSuccessor() {
+	u, keys := s.insert(state("ana@example.com")), []domain.RefreshKey{refreshKey(s.T())}
+	session, token := domain.StartSession(NewID(), u.ID(), keys[0], day, time.Hour)
+	s.Require().NoError(s.db.Sessions.Insert(s.ctx, session))
+	results := race(8, func(int) string {
+		var next domain.RefreshToken
+		err := s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+			session, err := s.db.Sessions.LockByID(ctx, token.Session())
+			if err != nil {
+				return err
+			}
+			if next, err = session.Exchange(token, keys, day, time.Hour); err != nil {
+				return err
+			}
+			return s.db.Sessions.Save(ctx, session)
+		})
+		if err != nil {
+			return err.Error()
+		}
+		return next.Reveal()
+	})
+	for _, result := range results {
+		s.Equal(keys[0].Next(token).Reveal(), result)
+	}
+}
+
+func (s *RepositorySuite) TestRaceMailIsLeasedToOneWorker() {
+	const mails, workers = 24, 4
+	u := s.insert(state("ana@example.com"))
+	for range mails {
+		s.Require().NoError(s.db.Outbox.Append(s.ctx, mail(u.ID(), day)))
+	}
+	type outcome struct {
+		leased []uuid.UUID
+		err    error
+	}
+	outcomes := race(workers, func(int) (o outcome) {
+		for {
+			m, err := s.db.Outbox.Lease(s.ctx, day, day.Add(time.Minute))
+			if err != nil {
+				o.err = err
+				return o
+			}
+			o.leased = append(o.leased, m.ID)
+		}
+	})
+	seen := map[uuid.UUID]int{}
+	for _, o := range outcomes {
+		s.Require().ErrorIs(o.err, users.ErrNotFound)
+		for _, id := range o.leased {
+			seen[id]++
+			s.Equal(1, seen[id])
+		}
+	}
+	s.Len(seen, mails)
+}

@@ -1,0 +1,292 @@
+package userstest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+func (s *RepositorySuite) TestUserRoundTrip() {
+	bare := state("bare@example.com")
+	full := state("full@example.com")
+	full.Phone, full.PhoneVerified = ptr("+21620123456"), true
+	full.PasswordHash = ptr("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA")
+	full.FirstName, full.LastName = "محمد", "O'Neil \\ \"🦊\" %s ?"
+	full.Role, full.IsOrganizer, full.EmailVerified, full.IsActive = users.Organizer, true, true, false
+	full.LastLoginAt, full.DeactivatedAt = ptr(day.Add(time.Microsecond)), ptr(day.Add(time.Hour))
+	full.DeactivatedBy, full.DeactivationReason = &bare.ID, ptr("spam")
+	full.UpdatedAt, full.Version = day.Add(time.Hour), 7
+
+	for _, want := range []domain.State{bare, full} {
+		s.Run(want.Email, func() {
+			s.Require().NoError(s.db.Users.Insert(s.ctx, domain.Restore(want)))
+			s.requireStored(want)
+		})
+	}
+	s.Run("everything set, then everything cleared", func() {
+		changed := full
+		changed.ID, changed.Email, changed.CreatedAt = bare.ID, bare.Email, bare.CreatedAt
+		changed.Phone = ptr("+21620123457")
+		for _, want := range []domain.State{changed, bare} {
+			s.Require().NoError(s.db.Users.Save(s.ctx, domain.Restore(want)))
+			s.requireStored(want)
+		}
+	})
+}
+
+// requireStored checks that each finder finds exactly this.
+func (s *RepositorySuite) requireStored(want domain.State) {
+	finders := map[string]func(ctx context.Context) (*domain.User, error){
+		"ByID":        func(ctx context.Context) (*domain.User, error) { return s.db.Users.ByID(ctx, want.ID) },
+		"ByEmail":     func(ctx context.Context) (*domain.User, error) { return s.db.Users.ByEmail(ctx, want.Email) },
+		"LockByID":    func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByID(ctx, want.ID) },
+		"LockByEmail": func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByEmail(ctx, want.Email) },
+	}
+	if want.Phone != nil {
+		finders["LockByPhone"] = func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByPhone(ctx, *want.Phone) }
+	}
+	for name, find := range finders {
+		s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+			u, err := find(ctx)
+			s.Require().NoError(err, name)
+			s.Require().Equal(want, u.State(), name)
+			return nil
+		}))
+	}
+}
+
+func (s *RepositorySuite) TestUnknownUser() {
+	s.insert(state("ana@example.com"))
+	s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+		_, err := s.db.Users.ByID(ctx, NewID())
+		s.Require().ErrorIs(err, users.ErrNotFound)
+		_, err = s.db.Users.ByEmail(ctx, "Ana@example.com")
+		s.Require().ErrorIs(err, users.ErrNotFound, "only the stored form is found")
+		_, err = s.db.Users.LockByID(ctx, NewID())
+		s.Require().ErrorIs(err, users.ErrNotFound)
+		_, err = s.db.Users.LockByEmail(ctx, "nobody@example.com")
+		s.Require().ErrorIs(err, users.ErrNotFound)
+		_, err = s.db.Users.LockByPhone(ctx, "+21620123456")
+		s.Require().ErrorIs(err, users.ErrNotFound)
+		return nil
+	}), "not finding anything does not spoil the transaction")
+}
+
+func (s *RepositorySuite) TestUniqueness() {
+	ana := state("ana@example.com")
+	ana.Phone = ptr("+21620123456")
+	bob := state("bob@example.com")
+	s.insert(ana, bob)
+
+	s.ErrorIs(s.db.Users.Insert(s.ctx, domain.Restore(state("ana@example.com"))), users.ErrEmailTaken)
+	eve := state("eve@example.com")
+	eve.Phone = ana.Phone
+	s.ErrorIs(s.db.Users.Insert(s.ctx, domain.Restore(eve)), application.ErrPhoneClaimed)
+	bob.Phone = ana.Phone
+	s.ErrorIs(s.db.Users.Save(s.ctx, domain.Restore(bob)), application.ErrPhoneClaimed)
+
+	s.Run("a number moves within a transaction", func() {
+		s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+			ana.Phone = nil
+			s.Require().NoError(s.db.Users.Save(ctx, domain.Restore(ana)))
+			return s.db.Users.Save(ctx, domain.Restore(bob))
+		}))
+		s.requireStored(ana)
+		s.requireStored(bob)
+	})
+	s.Run("several have none", func() {
+		s.insert(state("none@example.com"), state("nor-i@example.com"))
+	})
+}
+
+func (s *RepositorySuite) TestByIDs() {
+	ana, bob := state("ana@example.com"), state("bob@example.com")
+	ana.PasswordHash = ptr("hash")
+	s.insert(ana, bob, state("eve@example.com"))
+
+	found, err := s.db.Users.ByIDs(s.ctx, []users.ID{bob.ID, NewID(), ana.ID, bob.ID})
+	s.Require().NoError(err)
+	s.ElementsMatch([]users.User{domain.Restore(ana).View(), domain.Restore(bob).View()}, viewsOf(found))
+	for _, u := range found {
+		s.Empty(u.PasswordHash())
+	}
+	for _, none := range [][]users.ID{nil, {}, {NewID()}} {
+		found, err = s.db.Users.ByIDs(s.ctx, none)
+		s.Require().NoError(err)
+		s.Empty(found)
+	}
+}
+
+func viewsOf(found []*domain.User) []users.User {
+	views := make([]users.User, len(found))
+	for i, u := range found {
+		views[i] = u.View()
+	}
+	return views
+}
+
+func (s *RepositorySuite) TestListOrder() {
+	var want []users.ID // newest first: three moments of three users each
+	for i := range 9 {
+		u := state(fmt.Sprintf("user%d@example.com", i))
+		u.CreatedAt, u.PasswordHash = day.Add(time.Duration(i/3)*time.Microsecond), ptr("hash")
+		s.insert(u)
+		want = append([]users.ID{u.ID}, want...)
+	}
+	list := func(page application.Page) []*domain.User {
+		found, err := s.db.Users.List(s.ctx, application.Filter{}, page)
+		s.Require().NoError(err)
+		return found
+	}
+	all := list(application.Page{Limit: 20})
+	s.Equal(want, idsOf(all))
+	for _, u := range all {
+		s.Empty(u.PasswordHash())
+	}
+	s.Equal(want[:4], idsOf(list(application.Page{Limit: 4})))
+	s.Equal(want[4:8], idsOf(list(application.Page{Limit: 4, Offset: 4})))
+	s.Equal(want[8:], idsOf(list(application.Page{Limit: 4, Offset: 8})))
+	s.Empty(list(application.Page{Limit: 4, Offset: 9}))
+	for i, u := range all {
+		after := &application.Cursor{CreatedAt: u.State().CreatedAt, ID: u.ID()}
+		rest := want[i+1:]
+		s.Equal(rest[:min(2, len(rest))], idsOf(list(application.Page{Limit: 2, After: after})), "after user %d", i)
+	}
+	between := &application.Cursor{CreatedAt: day.Add(time.Microsecond), ID: users.ID{}}
+	s.Equal(want[6:], idsOf(list(application.Page{Limit: 9, After: between})), "a cursor need not be a user's")
+}
+
+func (s *RepositorySuite) TestFilters() {
+	type traits struct {
+		role                          users.Role
+		active, verified, isOrganizer bool
+	}
+	crowd := map[string]traits{
+		"a": {users.Participant, true, true, false},
+		"b": {users.Participant, false, false, false},
+		"c": {users.Organizer, true, true, true},
+		"d": {users.Organizer, false, true, true},
+		"e": {users.Admin, true, false, false},
+		"f": {users.Admin, true, true, true},
+	}
+	for i, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		u, t := state(name), crowd[name]
+		u.Role, u.IsActive, u.EmailVerified, u.IsOrganizer = t.role, t.active, t.verified, t.isOrganizer
+		u.CreatedAt = day.Add(time.Duration(i) * time.Hour)
+		s.insert(u)
+	}
+	hour := func(n int) *time.Time { return ptr(day.Add(time.Duration(n) * time.Hour)) }
+	tests := map[string]struct {
+		filter application.Filter
+		want   string // newest first
+	}{
+		"none":            {application.Filter{}, "fedcba"},
+		"role":            {application.Filter{Role: ptr(users.Organizer)}, "dc"},
+		"active":          {application.Filter{IsActive: ptr(true)}, "feca"},
+		"inactive":        {application.Filter{IsActive: ptr(false)}, "db"},
+		"verified":        {application.Filter{EmailVerified: ptr(true)}, "fdca"},
+		"unverified":      {application.Filter{EmailVerified: ptr(false)}, "eb"},
+		"organizers":      {application.Filter{IsOrganizer: ptr(true)}, "fdc"},
+		"no organizers":   {application.Filter{IsOrganizer: ptr(false)}, "eba"},
+		"from, inclusive": {application.Filter{CreatedFrom: hour(4)}, "fe"},
+		"to, inclusive":   {application.Filter{CreatedTo: hour(1)}, "ba"},
+		"one moment":      {application.Filter{CreatedFrom: hour(2), CreatedTo: hour(2)}, "c"},
+		"no moment":       {application.Filter{CreatedFrom: hour(3), CreatedTo: hour(2)}, ""},
+		"role and active": {application.Filter{Role: ptr(users.Participant), IsActive: ptr(false)}, "b"},
+		"all at once": {application.Filter{
+			Role: ptr(users.Admin), IsActive: ptr(true), EmailVerified: ptr(true), IsOrganizer: ptr(true),
+			CreatedFrom: hour(5), CreatedTo: hour(5),
+		}, "f"},
+		"all but one": {application.Filter{
+			Role: ptr(users.Admin), IsActive: ptr(true), EmailVerified: ptr(true), IsOrganizer: ptr(false),
+		}, ""},
+	}
+	for name, test := range tests {
+		s.Run(name, func() {
+			found, err := s.db.Users.List(s.ctx, test.filter, application.Page{Limit: 10})
+			s.Require().NoError(err)
+			got := ""
+			for _, u := range found {
+				got += u.Email()
+			}
+			s.Equal(test.want, got)
+
+			n, err := s.db.Users.Count(s.ctx, test.filter)
+			s.Require().NoError(err)
+			s.Equal(int64(len(test.want)), n)
+
+			if len(found) > 1 {
+				second, err := s.db.Users.List(s.ctx, test.filter, application.Page{Limit: 1, Offset: 1})
+				s.Require().NoError(err)
+				s.Equal(idsOf(found)[1:2], idsOf(second))
+				after := &application.Cursor{CreatedAt: found[0].State().CreatedAt, ID: found[0].ID()}
+				rest, err := s.db.Users.List(s.ctx, test.filter, application.Page{Limit: 10, After: after})
+				s.Require().NoError(err)
+				s.Equal(idsOf(found)[1:], idsOf(rest))
+			}
+		})
+	}
+}
+
+func (s *RepositorySuite) TestStats() {
+	stats, err := s.db.Users.Stats(s.ctx, day)
+	s.Require().NoError(err)
+	s.Equal(users.Stats{ByRole: map[users.Role]int64{users.Participant: 0, users.Organizer: 0, users.Admin: 0}}, stats)
+
+	for i, role := range []users.Role{users.Participant, users.Participant, users.Organizer, users.Participant} {
+		u := state(fmt.Sprintf("user%d@example.com", i))
+		u.Role, u.IsActive = role, i != 0
+		u.CreatedAt = day.Add(time.Duration(i-2) * time.Microsecond)
+		s.insert(u)
+	}
+	stats, err = s.db.Users.Stats(s.ctx, day)
+	s.Require().NoError(err)
+	s.Equal(users.Stats{
+		Total: 4, Active: 3, ByRole: map[users.Role]int64{users.Participant: 3, users.Organizer: 1, users.Admin: 0}, Signups24h: 2,
+	}, stats)
+}
+
+func (s *RepositorySuite) TestAdministrators() {
+	ask := func(id users.ID) (exists, other bool) {
+		s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) (err error) {
+			exists, err = s.db.Users.AdminExists(ctx)
+			s.Require().NoError(err)
+			other, err = s.db.Users.OtherActiveAdmin(ctx, id)
+			return err
+		}))
+		return exists, other
+	}
+	s.insert(state("ana@example.com"))
+	exists, other := ask(NewID())
+	s.False(exists)
+	s.False(other)
+
+	retired, active := state("retired@example.com"), state("active@example.com")
+	retired.Role, retired.IsActive, active.Role = users.Admin, false, users.Admin
+	s.insert(retired)
+	exists, other = ask(NewID())
+	s.True(exists, "a deactivated one is one")
+	s.False(other)
+
+	s.insert(active)
+	_, other = ask(active.ID)
+	s.False(other, "nobody but the one who asks")
+	_, other = ask(retired.ID)
+	s.True(other)
+}
+
+func (s *RepositorySuite) TestSaveKeepsOthers() {
+	ana, bob := state("ana@example.com"), state("bob@example.com")
+	s.insert(ana, bob)
+	ana.FirstName = "Anna"
+	s.Require().NoError(s.db.Users.Save(s.ctx, domain.Restore(ana)))
+	s.requireStored(ana)
+	s.requireStored(bob)
+	n, err := s.db.Users.Count(s.ctx, application.Filter{})
+	s.Require().NoError(err)
+	s.Equal(int64(2), n)
+}
