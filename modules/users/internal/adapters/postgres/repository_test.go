@@ -1,0 +1,24 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/suite"
+
+	"github.com/tickr/tickr/modules/users/internal/adapters/postgres"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
+	"github.com/tickr/tickr/platform/database/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+func TestRepositories(t *testing.T) {
+	suite.Run(t, &userstest.RepositorySuite{New: func(t *testing.T) userstest.Ports {
+		t.Helper()
+		db := dbtest.New(t, postgres.Migrations())
+		stored := postgres.NewRepositories(db)
+		return userstest.Ports{
+			Tx: db, Users: stored.Users, Registrations: stored.Registrations, Sessions: stored.Sessions, Outbox: stored.Outbox,
+		}
+	}})
+}
