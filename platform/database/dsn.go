@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ParseDSN parses a connection string and sets the session parameters params, and timezone=UTC (`timestamp`
-// columns hold UTC, also where their default is now()). These win over parameters of the same name in the DSN
-// and the environment. The error shows no part of the DSN but the path of a file that could not be read.
+// ParseDSN parses a connection string and sets timezone=UTC (`timestamp` columns hold UTC, also where their
+// default is now()) and the session parameters params, whose names are lower-case. These win over parameters of
+// the same name in the DSN and the environment. The error shows no part of the DSN but the path of a file that could not be read.
 func ParseDSN(dsn string, params map[string]string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
@@ -23,8 +23,8 @@ func ParseDSN(dsn string, params map[string]string) (*pgxpool.Config, error) {
 		return nil, errors.New("parse database connection string: want postgres://user:password@host:port/name" +
 			" or key=value pairs, special characters percent-encoded or quoted")
 	}
-	session := maps.Clone(params)
-	session["timezone"] = "UTC"
+	session := map[string]string{"timezone": "UTC"}
+	maps.Copy(session, params)
 	// The server compares names without case and takes the last of two: "TimeZone" must not stay beside ours.
 	maps.DeleteFunc(cfg.ConnConfig.RuntimeParams, func(name, _ string) bool {
 		_, ours := session[strings.ToLower(name)]

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -47,21 +48,15 @@ func (h *Handle) transact(ctx context.Context, fn func(ctx context.Context) erro
 	defer func() { _ = tx.Rollback() }()
 
 	if err := fn(context.WithValue(ctx, txKey{h}, tx)); err != nil {
-		return cancelled(ctx, err)
-	}
-	if err := tx.Commit(); err != nil {
-		return cancelled(ctx, fmt.Errorf("commit transaction: %w", err))
-	}
-	return nil
-}
-
-// cancelled adds the reason when ctx has ended: database/sql rolls back by itself then, and later statements
-// only say that the transaction is over.
-func cancelled(ctx context.Context, err error) error {
-	if ctx.Err() == nil || errors.Is(err, ctx.Err()) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ctx.Err(), err)
+	if err := tx.Commit(); err != nil {
+		if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+			err = ctx.Err() // why database/sql has rolled back by itself
+		}
+		return fmt.Errorf("commit transaction: %w", err)
+	}
+	return nil
 }
 
 // pause waits before the next try, 10 to 20 ms at first and twice that later; the jitter parts transactions
