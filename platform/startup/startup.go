@@ -15,7 +15,8 @@ import (
 	"github.com/tickr/tickr/platform/database/migrate"
 )
 
-// Task is something to be done once the schema is there and before requests are served.
+// Task is something to be done once the schema is there. Run is called again after it failed because the database was unavailable,
+// and never after it succeeded.
 type Task struct {
 	Name string
 	Run  func(ctx context.Context) error
@@ -37,12 +38,12 @@ type Preparation struct {
 	db       *database.Handle
 	migrator *migrate.Migrator
 	migrate  bool // else the schema is somebody else's step, and is waited for
-	tasks    []Task
+	tasks    []Task // those still to be done
 	logger   *slog.Logger
 	done     atomic.Bool
 }
 
-// New returns a preparation that has not begun.
+// New returns a preparation that has not begun. Without migrate it waits for the schema.
 func New(db *database.Handle, migrator *migrate.Migrator, migrate bool, tasks []Task, logger *slog.Logger) *Preparation {
 	return &Preparation{db: db, migrator: migrator, migrate: migrate, tasks: tasks, logger: logger}
 }
@@ -89,9 +90,9 @@ func (p *Preparation) try(ctx context.Context) error {
 	if err := p.schema(ctx); err != nil {
 		return err
 	}
-	for _, task := range p.tasks {
-		if err := task.Run(ctx); err != nil {
-			return fmt.Errorf("%s: %w", task.Name, err)
+	for ; len(p.tasks) > 0; p.tasks = p.tasks[1:] {
+		if err := p.tasks[0].Run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.tasks[0].Name, err)
 		}
 	}
 	return nil
