@@ -4,6 +4,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,11 +26,11 @@ const (
 	idleInTxTimeout = "5s"
 )
 
-// Options says where the database is and how many connections may be used.
+// Options says where the database is and how its connections may be used. All numbers are greater than zero.
 type Options struct {
 	// DSN is a PostgreSQL connection string, as URL or as key=value pairs.
 	DSN string
-	// PoolSize is the largest number of connections, at least 1.
+	// PoolSize is the largest number of connections.
 	PoolSize int
 	// ConnectTimeout bounds dialling one address, and, in all, the wait for a connection of the pool.
 	ConnectTimeout time.Duration
@@ -49,6 +50,9 @@ type Handle struct {
 // Open prepares a pool without connecting: the server may be absent, and is asked for at first use. It fails
 // only on options that can never work; the error does not show the DSN.
 func Open(ctx context.Context, o Options) (*Handle, error) {
+	if o.PoolSize < 1 || o.ConnectTimeout <= 0 || o.IdleTimeout <= 0 {
+		return nil, errors.New("open connection pool: its size and timeouts must be greater than zero")
+	}
 	cfg, err := ParseDSN(o.DSN, map[string]string{
 		"application_name":                    o.ApplicationName,
 		"statement_timeout":                   statementTimeout,
@@ -64,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Handle, error) {
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.ConnConfig.ConnectTimeout = o.ConnectTimeout
 	cfg.ConnConfig.Tracer = limiter{acquire: o.ConnectTimeout}
-	cfg.MaxConns = int32(min(o.PoolSize, 1<<15)) //nolint:gosec // clamped
+	cfg.MaxConns = int32(min(o.PoolSize, 1<<15))
 	cfg.MinConns, cfg.MinIdleConns = 0, 0
 	cfg.MaxConnIdleTime = o.IdleTimeout
 	cfg.HealthCheckPeriod = max(o.IdleTimeout/2, time.Millisecond)

@@ -47,11 +47,6 @@ func (s *PoolSuite) TestSizeIsTheMostConnections() {
 	s.Equal(3, most)
 }
 
-func (s *PoolSuite) TestSizeMustBePositive() {
-	_, err := database.Open(s.T().Context(), database.Options{DSN: s.db.DSN})
-	s.ErrorContains(err, "open connection pool")
-}
-
 func (s *PoolSuite) TestConnectTimeoutBoundsTheWaitForAFreeConnection() {
 	h := open(s.T(), s.db.DSN, func(o *database.Options) { o.PoolSize, o.ConnectTimeout = 1, 150*time.Millisecond })
 	ctx := s.T().Context()
@@ -189,6 +184,18 @@ func TestConnectTimeoutBoundsDialling(t *testing.T) {
 	require.Error(t, err)
 	require.True(t, database.Unavailable(err), err)
 	require.Less(t, time.Since(start), 2*time.Second)
+}
+
+func TestOpenRefusesZeroes(t *testing.T) {
+	t.Parallel()
+	for _, o := range []database.Options{
+		{ConnectTimeout: time.Second, IdleTimeout: time.Second},
+		{PoolSize: 1, IdleTimeout: time.Second},
+		{PoolSize: 1, ConnectTimeout: time.Second},
+	} {
+		_, err := database.Open(t.Context(), o)
+		require.ErrorContains(t, err, "greater than zero")
+	}
 }
 
 func TestOpenNeedsNoServer(t *testing.T) {

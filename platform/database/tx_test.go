@@ -41,7 +41,7 @@ func (s *TxSuite) notes() string {
 func (s *TxSuite) TestCommits() {
 	s.NoError(s.h.InTx(s.T().Context(), func(ctx context.Context) error {
 		s.insert(ctx, 1)
-		s.Equal("", value(s.T(), s.db.Handle, `SELECT coalesce(max(id)::text, '') FROM notes`), "not visible yet")
+		s.Empty(value(s.T(), s.db.Handle, `SELECT coalesce(max(id)::text, '') FROM notes`), "not visible yet")
 		return nil
 	}))
 	s.Equal("1", s.notes())

@@ -3,6 +3,7 @@ package migrate_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"testing"
@@ -45,7 +46,7 @@ func child(t *testing.T, dsn, set string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self) //nolint:gosec // this very binary
+	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), childDSN+"="+dsn, childSet+"="+set)
 	return cmd
 }
@@ -62,9 +63,7 @@ func files(namesAndContents ...string) fstest.MapFS {
 func join(sets ...fstest.MapFS) fstest.MapFS {
 	all := fstest.MapFS{}
 	for _, set := range sets {
-		for name, file := range set {
-			all[name] = file
-		}
+		maps.Copy(all, set)
 	}
 	return all
 }
