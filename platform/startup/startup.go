@@ -37,7 +37,7 @@ const retryDelay = 500 * time.Millisecond
 type Preparation struct {
 	db       *database.Handle
 	migrator *migrate.Migrator
-	migrate  bool // else the schema is somebody else's step, and is waited for
+	migrate  bool   // else the schema is somebody else's step, and is waited for
 	tasks    []Task // those still to be done
 	logger   *slog.Logger
 	done     atomic.Bool
