@@ -49,6 +49,9 @@ type Options struct {
 	Checks []Check
 }
 
+// API is what modules register their routes with. Its name is ours, so that who only passes it on need not speak huma.
+type API = huma.API
+
 // Server answers HTTP requests. Register all operations before it serves.
 type Server struct {
 	api     huma.API
@@ -131,7 +134,7 @@ func apiConfig(title, version string) huma.Config {
 
 // API is where modules register their operations, with their full path. Bodies
 // are JSON and strict, limits are set; see MapErrors for errors.
-func (s *Server) API() huma.API { return s.api }
+func (s *Server) API() API { return s.api }
 
 // Handler answers requests without a listener, for tests.
 func (s *Server) Handler() http.Handler { return s.http.Handler }

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
@@ -152,7 +151,7 @@ func registerMetrics(registry *prometheus.Registry, db *database.Handle, c colle
 type routes struct {
 	fx.In
 
-	Routes []func(huma.API) `group:"routes"`
+	Routes []func(httpserver.API) `group:"routes"`
 }
 
 func newServer(cfg config.Config, registry *prometheus.Registry, db *database.Handle, p *startup.Preparation, r routes, logger *slog.Logger) (*httpserver.Server, error) {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/fx"
@@ -23,11 +22,12 @@ import (
 	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/platform/config"
 	"github.com/tickr/tickr/platform/database"
+	"github.com/tickr/tickr/platform/httpserver"
 	"github.com/tickr/tickr/platform/startup"
 )
 
 // Module gives siblings users.Directory and operators' commands Operator. It needs config.Config, *database.Handle and
-// *slog.Logger, and adds to the groups "migrations" (fs.FS), "routes" (func(huma.API)), "startup" (startup.Task) and "metrics"
+// *slog.Logger, and adds to the groups "migrations" (fs.FS), "routes" (func(httpserver.API)), "startup" (startup.Task) and "metrics"
 // (prometheus.Collector).
 var Module = fx.Module("users",
 	fx.Provide(
@@ -119,8 +119,8 @@ func newService(p serviceParams) (*application.Service, error) {
 
 func newDirectory(s *application.Service) application.Directory { return application.NewDirectory(s) }
 
-func newRoutes(s *application.Service) func(huma.API) {
-	return func(api huma.API) { httpapi.Routes(api, s) }
+func newRoutes(s *application.Service) func(httpserver.API) {
+	return func(api httpserver.API) { httpapi.Routes(api, s) }
 }
 
 // newStartup returns what happens once the schema is there: the first administrator, and mail from then on.
@@ -182,4 +182,4 @@ func newCollectors(s *application.Service, c *cache.Cache, h *password.Hasher, l
 }
 
 // Describe registers the module's routes with an API that is only to be documented: calling one of them panics.
-func Describe(api huma.API) { httpapi.Routes(api, nil) }
+func Describe(api httpserver.API) { httpapi.Routes(api, nil) }
