@@ -1,0 +1,82 @@
+# What stands behind ## is what `make` alone prints.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Tools are pinned here and are no dependency of the product.
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOTESTSUM     := go run gotest.tools/gotestsum@v1.13.0
+
+# The modules of the workspace. Each must also stand alone: that is how it is released.
+MODULES := . test
+EACH_MODULE := for module in $(MODULES); do cd $(CURDIR)/$$module; export GOWORK=off;
+
+# A checkout that git does not trust (another account's, in a container) still builds, without a commit in its version.
+export GOFLAGS := $(GOFLAGS) $(shell git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || echo -buildvcs=false)
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/tickr
+	go build -o bin/tickr ./cmd/tickr
+
+.PHONY: run
+run: build ## Serve the API with a private PostgreSQL and configs/dev.env, until Ctrl-C
+	exec bin/tickr serve --env-file configs/dev.env
+
+.PHONY: test
+test: vet lint alone ## Check everything: vet, lint, tidiness, then all tests with the race detector
+	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -race -shuffle=on -count=1 work
+
+.PHONY: vet
+vet: ## Run gofmt and go vet
+	@unformatted=$$(gofmt -l cmd modules platform test); \
+	if [[ -n $$unformatted ]]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	go vet work
+
+.PHONY: lint
+lint: ## Run golangci-lint with .golangci.yml
+	$(EACH_MODULE) $(GOLANGCI_LINT) run ./...; done
+
+# Without the workspace, and with every requirement in its place.
+.PHONY: alone
+alone:
+	$(EACH_MODULE) go mod tidy -diff; go build ./...; done
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(EACH_MODULE) $(GOLANGCI_LINT) fmt ./...; done
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./modules/... ./test/...
+
+.PHONY: migrate-up
+migrate-up: build ## Apply all pending migrations
+	bin/tickr migrate up
+
+.PHONY: migrate-down
+migrate-down: build ## Undo the newest migration
+	bin/tickr migrate down
+
+.PHONY: migrate-status
+migrate-status: build ## List applied and pending migrations
+	bin/tickr migrate status
+
+.PHONY: migrate-create
+migrate-create: build ## Write an empty pair of migration files: name=add_user_locale [module=users]
+	bin/tickr migrate create "$(or $(name),$(error say name=what_it_does))" --module "$(or $(module),users)"
+
+.PHONY: openapi
+openapi: ## Write docs/openapi.json, which a test compares with the API
+	go run -buildvcs=false ./cmd/tickr openapi > docs/openapi.json
+
+.PHONY: tidy
+tidy: ## Tidy the go.mod of both modules
+	$(EACH_MODULE) go mod tidy; done
+
+.PHONY: ci
+ci: ## Do what the build server does
+	.ci/run
