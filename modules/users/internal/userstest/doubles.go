@@ -86,7 +86,9 @@ type Cache struct {
 
 // NewCache returns an empty cache.
 func NewCache() *Cache {
-	return &Cache{users: map[users.ID]users.User{}, sessions: map[uuid.UUID]users.ID{}}
+	c := &Cache{}
+	c.Forget()
+	return c
 }
 
 // User implements application.Cache.
@@ -139,6 +141,9 @@ func (c *Cache) Users(
 	}
 	return views, nil
 }
+
+// Forget forgets everything.
+func (c *Cache) Forget() { c.users, c.sessions = map[users.ID]users.User{}, map[uuid.UUID]users.ID{} }
 
 // ForgetUser implements application.Cache.
 func (c *Cache) ForgetUser(id users.ID) { delete(c.users, id) }

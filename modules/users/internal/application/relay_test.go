@@ -1,0 +1,200 @@
+package application_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
+)
+
+// queue puts a mail to the user into the outbox, as a use case does.
+func (w *world) queue(to users.ID, token string) application.QueuedMail {
+	w.t.Helper()
+	m := application.QueuedMail{ID: userstest.NewID(), Kind: application.MailVerifyEmail, UserID: to, CreatedAt: w.clock.Now()}
+	if token != "" {
+		m.SealedToken = w.Sealer.Seal(token, m.ID[:])
+	}
+	require.NoError(w.t, w.Outbox.Append(w.t.Context(), m))
+	return m
+}
+
+func TestRelayDelivers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ana := w.account("ana@example.com")
+	first, second := w.queue(ana.ID, "token"), w.queue(ana.ID, "")
+	queued := w.clock.Now()
+	w.clock.Advance(time.Second)
+	require.Equal(t, []application.Mail{
+		{ID: first.ID, Kind: application.MailVerifyEmail, To: "ana@example.com", FirstName: "Ana", Token: "token", Time: queued},
+		{ID: second.ID, Kind: application.MailVerifyEmail, To: "ana@example.com", FirstName: "Ana", Time: queued},
+	}, w.mails())
+	w.clock.Advance(time.Hour)
+	require.Empty(t, w.mails(), "each once")
+}
+
+func TestRelayTriesAgainLaterEachTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.queue(w.account("ana@example.com").ID, "token")
+	tries := 0
+	w.mailer.Fail = func(application.Mail) error {
+		tries++
+		return errors.New("mail server is away")
+	}
+	require.Empty(t, w.mails())
+	for i, wait := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600} {
+		w.clock.Advance(wait*time.Second - time.Microsecond)
+		require.Empty(t, w.mails())
+		require.Equal(t, i+1, tries, "too early")
+		w.clock.Advance(time.Microsecond)
+		require.Empty(t, w.mails())
+		require.Equal(t, i+2, tries)
+	}
+	w.mailer.Fail = nil
+	w.clock.Advance(10 * time.Minute)
+	sent := w.mails()
+	require.Len(t, sent, 1)
+	require.Equal(t, "token", sent[0].Token)
+}
+
+func TestRelayGoesOnAfterAFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ana, bob := w.account("ana@example.com"), w.account("bob@example.com")
+	lost := w.queue(unknownID, "token")
+	spoilt := application.QueuedMail{
+		ID: userstest.NewID(), Kind: application.MailVerifyEmail, UserID: ana.ID, SealedToken: []byte("sealed by nobody"), CreatedAt: w.clock.Now(),
+	}
+	require.NoError(t, w.Outbox.Append(t.Context(), spoilt))
+	refused, last := w.queue(ana.ID, "refused"), w.queue(bob.ID, "last")
+	w.mailer.Fail = func(m application.Mail) error {
+		if m.Token == "refused" {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	sent := w.mails()
+	require.Len(t, sent, 1)
+	require.Equal(t, last.ID, sent[0].ID)
+
+	var waiting []uuid.UUID
+	for {
+		m, err := w.Outbox.Lease(t.Context(), w.clock.Now().Add(time.Second), w.clock.Now().Add(time.Hour))
+		if err != nil {
+			require.ErrorIs(t, err, users.ErrNotFound)
+			break
+		}
+		waiting = append(waiting, m.ID)
+	}
+	require.ElementsMatch(t, []uuid.UUID{lost.ID, spoilt.ID, refused.ID}, waiting, "what could not be sent stays")
+}
+
+func TestRelayLogsNoAddressAndNoToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var log bytes.Buffer
+	relay := application.NewRelay(w.Outbox, w.Users, w.Sealer, w.mailer, w.clock.Now, slog.New(slog.NewJSONHandler(&log, nil)))
+	m := w.queue(w.account("ana@example.com").ID, "secret-token")
+	w.mailer.Fail = func(application.Mail) error { return errors.New("mail server is away") }
+	require.NoError(t, relay.Drain(t.Context()))
+	require.Contains(t, log.String(), m.ID.String())
+	require.Contains(t, log.String(), "mail server is away")
+	require.NotContains(t, log.String(), "ana@example.com")
+	require.NotContains(t, log.String(), "secret-token")
+}
+
+func TestRelayReportsABrokenOutbox(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(application.Mail) error{
+		"while delivering": nil,
+		"while failing":    func(application.Mail) error { return errors.New("refused") },
+	} {
+		for statement := 1; ; statement++ {
+			w := newWorld(t)
+			w.queue(w.account("ana@example.com").ID, "token")
+			w.mailer.Fail = fail
+			w.memory.BreakIn(statement)
+			err := w.relay.Drain(t.Context())
+			if statement == 2 { // reading the user is about one mail: it waits, like any that cannot be sent
+				require.NoError(t, err, name)
+				continue
+			}
+			if err == nil {
+				require.Equal(t, 5, statement, name)
+				break
+			}
+			require.ErrorIs(t, err, userstest.ErrBroken, name)
+		}
+	}
+}
+
+func TestRelayRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ana := w.account("ana@example.com")
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			w.relay.Run(ctx)
+		}()
+		synctest.Wait()
+
+		w.queue(ana.ID, "woken")
+		for range 3 {
+			w.relay.Wake() // more often than anybody listens
+		}
+		synctest.Wait()
+		require.Len(t, w.mailer.Sent(), 1)
+
+		w.queue(ana.ID, "nobody woke")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Len(t, w.mailer.Sent(), 2)
+
+		w.queue(ana.ID, "waits")
+		w.memory.BreakIn(1)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		require.Len(t, w.mailer.Sent(), 3, "a broken outbox is tried again")
+
+		cancel()
+		synctest.Wait()
+		select {
+		case <-stopped:
+		default:
+			t.Fatal("still running")
+		}
+	})
+}
+
+func TestRelayStopsBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.queue(w.account("ana@example.com").ID, "token")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.relay.Run(ctx)
+	require.ErrorIs(t, w.relay.Drain(ctx), context.Canceled)
+	require.Empty(t, w.mailer.Sent())
+}
+
+func TestWakeNeverBlocks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 100 {
+		w.relay.Wake() // nobody runs it
+	}
+}
