@@ -71,9 +71,6 @@ type edge struct {
 	test     bool
 }
 
-// ours reports whether the imported package is one of the product's.
-func (e edge) ours() bool { return e.to.layer != standard && e.to.layer != library }
-
 // own reports whether the imported package is of the same module and one of the layers.
 func (e edge) own(layers ...layer) bool {
 	return e.from.module == e.to.module && slices.Contains(layers, e.to.layer)
