@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -20,7 +22,11 @@ func newOpenAPI() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(document)
+			var indented bytes.Buffer
+			if err := json.Indent(&indented, document, "", "  "); err != nil {
+				return fmt.Errorf("indent the document: %w", err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), indented.String())
 			return err
 		},
 	}

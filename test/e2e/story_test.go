@@ -260,7 +260,7 @@ func (s *Story) TestPages() {
 	golden, err := os.ReadFile(filepath.Join("..", "..", "docs", "openapi.json"))
 	s.Require().NoError(err)
 	served := s.client().do("GET", "/openapi.json", nil).is(200)
-	delete(served.JSON["info"].(map[string]any), "version")
+	served.JSON["info"].(map[string]any)["version"] = "devel" // the rest does not depend on the build
 	s.JSONEq(string(golden), encoded(served.JSON), "run `make openapi` after a change of the API")
 }
 
