@@ -25,7 +25,7 @@ func (c Config) check(found *mistakes) {
 	found.between("CACHE_TTL", c.Cache.TTLSeconds, 1, maxCacheTTL)
 	found.between("CACHE_MAX_MB", c.Cache.MaxMB, 0, maxCacheMB)
 	c.Tokens.check(found)
-	c.Mail.check(found, c.Env)
+	c.Mail.check(found)
 	c.Bootstrap.check(found)
 	found.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	found.oneOf("LOG_FORMAT", c.Log.Format, "text", "json")
@@ -93,10 +93,10 @@ func (t Tokens) check(found *mistakes) {
 	found.positive("REFRESH_TOKEN_TTL", t.RefreshTTL)
 }
 
-func (m Mail) check(found *mistakes, environment Environment) {
+func (m Mail) check(found *mistakes) {
 	found.oneOf("MAIL_DRIVER", m.Driver, "file", "smtp")
-	if m.Driver == "smtp" && environment != Production {
-		found.add("MAIL_DRIVER", "smtp comes with a later release")
+	if m.Driver == "smtp" && m.SMTPURL.Reveal() == "" {
+		found.add("SMTP_URL", "MAIL_DRIVER smtp needs the address of a mail server")
 	}
 	if m.SMTPURL.Reveal() != "" && !isAddress(m.SMTPURL, "smtp", "smtps") {
 		found.add("SMTP_URL", "must look like smtp://user:password@host:587 (special characters percent-encoded)")

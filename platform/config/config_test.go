@@ -137,7 +137,7 @@ func TestMistakes(t *testing.T) {
 		"JWT_SECRET_PREVIOUS":      {"s3cret"},
 		"ACCESS_TOKEN_TTL":         {"0", "-15m", "15"},
 		"REFRESH_TOKEN_TTL":        {"0s", "30 days"},
-		"MAIL_DRIVER":              {"smtp", "sendmail"},
+		"MAIL_DRIVER":              {"sendmail"},
 		"SMTP_URL":                 {"mail.example.org", "http://u:s3cret@h"},
 		"MAIL_FROM":                {"nobody"},
 		"PUBLIC_URL":               {"tickr.example.org", "https://", "https://h/?a=b", "ftp://h"},
@@ -182,7 +182,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	}, mistakes)
 
 	_, mistakes = load(t, map[string]string{"MAIL_DRIVER": "smtp"})
-	require.Equal(t, []string{"MAIL_DRIVER: smtp comes with a later release"}, mistakes)
+	require.Equal(t, []string{"SMTP_URL: MAIL_DRIVER smtp needs the address of a mail server"}, mistakes)
 }
 
 func TestProductionRefuses(t *testing.T) {

@@ -78,6 +78,12 @@ func secrets(cfg config.Config) []string {
 func newSealer(cfg config.Config) (domain.Sealer, error) { return domain.NewSealer(secrets(cfg)...) }
 
 func newMailer(cfg config.Config) (application.Mailer, error) {
+	if cfg.Mail.Driver == "smtp" {
+		return mail.NewSMTP(mail.SMTPOptions{
+			URL: cfg.Mail.SMTPURL.Reveal(), From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL,
+			RequireTLS: cfg.Env != config.Development, CurlHint: cfg.Env != config.Production,
+		})
+	}
 	return mail.NewFile(mail.Options{
 		Dir: cfg.Mail.Dir, From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL, CurlHint: cfg.Env != config.Production,
 	})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/mail"
 	"os"
 	"path/filepath"
 
@@ -33,9 +32,9 @@ var _ application.Mailer = (*File)(nil)
 
 // NewFile returns a driver that writes to o.Dir. It fails when that is not possible, or when From is not an address.
 func NewFile(o Options) (*File, error) {
-	from, err := mail.ParseAddress(o.From)
+	composer, err := newComposer(o.From, o.PublicURL, o.CurlHint)
 	if err != nil {
-		return nil, fmt.Errorf("parse sender of mail: %w", err)
+		return nil, err
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make mail folder: %w", err)
@@ -47,7 +46,7 @@ func NewFile(o Options) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write to mail folder: %w", err)
 	}
-	return &File{dir: o.Dir, composer: composer{from: from, publicURL: o.PublicURL, curlHint: o.CurlHint}}, nil
+	return &File{dir: o.Dir, composer: composer}, nil
 }
 
 // Send implements application.Mailer.
@@ -59,9 +58,13 @@ func (f *File) Send(ctx context.Context, m application.Mail) error {
 	if err != nil {
 		return err
 	}
+	var text bytes.Buffer
+	if _, err := message.WriteTo(&text); err != nil {
+		return fmt.Errorf("compose mail: %w", err)
+	}
 	name := m.Time.UTC().Format("20060102T150405.000000Z") + "-" + m.ID.String() + ".eml"
 	// Lines end as in any text file here (a maildir does the same): people cut links out of it with the tools of the shell.
-	if err := f.write(name, bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n"))); err != nil {
+	if err := f.write(name, bytes.ReplaceAll(text.Bytes(), []byte("\r\n"), []byte("\n"))); err != nil {
 		return fmt.Errorf("capture mail: %w", err)
 	}
 	return nil

@@ -5,11 +5,12 @@ package mail
 import (
 	"errors"
 	"fmt"
-	"mime"
 	"net/mail"
 	"net/url"
 	"strings"
 	"time"
+
+	gomail "github.com/wneessen/go-mail"
 
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
@@ -22,8 +23,17 @@ type composer struct {
 	curlHint  bool
 }
 
+// newComposer fails when from is not an address.
+func newComposer(from, publicURL string, curlHint bool) (composer, error) {
+	address, err := mail.ParseAddress(from)
+	if err != nil {
+		return composer{}, fmt.Errorf("parse sender of mail: %w", err)
+	}
+	return composer{from: address, publicURL: publicURL, curlHint: curlHint}, nil
+}
+
 // compose returns a plain-text message (RFC 5322). It is the same at each try. Its errors carry no address.
-func (c composer) compose(m application.Mail) ([]byte, error) {
+func (c composer) compose(m application.Mail) (*gomail.Msg, error) {
 	// What net/mail says of a bad address repeats it.
 	to, err := mail.ParseAddress(m.To)
 	if err != nil || to.Address != m.To {
@@ -33,25 +43,16 @@ func (c composer) compose(m application.Mail) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	host := c.from.Address[strings.LastIndexByte(c.from.Address, '@')+1:]
-
-	var message strings.Builder
-	for _, header := range [][2]string{
-		{"From", c.from.String()},
-		{"To", to.String()},
-		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
-		{"Date", m.Time.UTC().Format(time.RFC1123Z)},
-		{"Message-ID", "<" + m.ID.String() + "@" + host + ">"},
-		{"Auto-Submitted", "auto-generated"}, // no out-of-office answers (RFC 3834)
-		{"MIME-Version", "1.0"},
-		{"Content-Type", "text/plain; charset=utf-8"},
-		// Not quoted-printable, which breaks long lines and writes = as =3D: links must be readable in the raw message.
-		{"Content-Transfer-Encoding", "8bit"},
-	} {
-		message.WriteString(header[0] + ": " + header[1] + "\r\n")
-	}
-	message.WriteString("\r\n" + strings.ReplaceAll(text, "\n", "\r\n"))
-	return []byte(message.String()), nil
+	// Not quoted-printable, which breaks long lines and writes = as =3D: links must be readable in the raw message.
+	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.NoEncoding))
+	message.FromMailAddress(c.from)
+	message.ToMailAddress(to)
+	message.Subject(subject)
+	message.SetDateWithValue(m.Time.UTC())
+	message.SetMessageIDWithValue(m.ID.String() + "@" + c.from.Address[strings.LastIndexByte(c.from.Address, '@')+1:])
+	message.SetGenHeader("Auto-Submitted", "auto-generated") // no out-of-office answers (RFC 3834)
+	message.SetBodyString(gomail.TypeTextPlain, strings.ReplaceAll(text, "\n", "\r\n"))
+	return message, nil
 }
 
 // text returns what a mail says. Lines of the text end with LF.

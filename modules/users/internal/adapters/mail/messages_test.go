@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"io"
 	"net/mail"
 	"strings"
@@ -18,11 +19,24 @@ const (
 	token     = "qL8v-2_Zk3Xw9bN1mPf7RtYcUaHsGd5EoJiKlMnOpQr"
 )
 
-func testComposer(t *testing.T, from string) composer {
+func testComposer(t *testing.T, from string) testedComposer {
 	t.Helper()
-	address, err := mail.ParseAddress(from)
+	c, err := newComposer(from, publicURL, false)
 	require.NoError(t, err)
-	return composer{from: address, publicURL: publicURL}
+	return testedComposer{c}
+}
+
+// testedComposer shows messages as they are sent.
+type testedComposer struct{ composer }
+
+func (c testedComposer) compose(m application.Mail) ([]byte, error) {
+	message, err := c.composer.compose(m)
+	if err != nil {
+		return nil, err
+	}
+	var raw bytes.Buffer
+	_, err = message.WriteTo(&raw)
+	return raw.Bytes(), err
 }
 
 func sample(kind application.MailKind) application.Mail {
@@ -55,7 +69,7 @@ func TestHeaders(t *testing.T) {
 		"Message-Id":                {"<0190a6e0-7c3b-7abc-8def-0123456789ab@tickr.example>"},
 		"Auto-Submitted":            {"auto-generated"},
 		"Mime-Version":              {"1.0"},
-		"Content-Type":              {"text/plain; charset=utf-8"},
+		"Content-Type":              {"text/plain; charset=UTF-8"},
 		"Content-Transfer-Encoding": {"8bit"},
 	}, header)
 	_, err = header.Date()
