@@ -93,10 +93,12 @@ func (t Tokens) check(found *mistakes) {
 	found.positive("REFRESH_TOKEN_TTL", t.RefreshTTL)
 }
 
+const smtpNeedsServer = "production and the smtp driver need the address of a mail server"
+
 func (m Mail) check(found *mistakes) {
 	found.oneOf("MAIL_DRIVER", m.Driver, "file", "smtp")
 	if m.Driver == "smtp" && m.SMTPURL.Reveal() == "" {
-		found.add("SMTP_URL", "MAIL_DRIVER smtp needs the address of a mail server")
+		found.add("SMTP_URL", smtpNeedsServer)
 	}
 	if m.SMTPURL.Reveal() != "" && !isAddress(m.SMTPURL, "smtp", "smtps") {
 		found.add("SMTP_URL", "must look like smtp://user:password@host:587 (special characters percent-encoded)")
@@ -136,7 +138,7 @@ func (c Config) checkProduction(found *mistakes) {
 		found.add("MAIL_DRIVER", "production demands smtp")
 	}
 	if c.Mail.SMTPURL.Reveal() == "" {
-		found.add("SMTP_URL", "production needs the address of a mail server")
+		found.add("SMTP_URL", smtpNeedsServer)
 	}
 	if !c.Mail.PublicURLGiven || c.Mail.PublicURL == defaultPublicURL {
 		found.add("PUBLIC_URL", "production needs the public address of the front end")

@@ -182,7 +182,7 @@ func TestEveryMistakeAtOnce(t *testing.T) {
 	}, mistakes)
 
 	_, mistakes = load(t, map[string]string{"MAIL_DRIVER": "smtp"})
-	require.Equal(t, []string{"SMTP_URL: MAIL_DRIVER smtp needs the address of a mail server"}, mistakes)
+	require.Equal(t, []string{"SMTP_URL: " + smtpNeedsServer}, mistakes)
 }
 
 func TestProductionRefuses(t *testing.T) {
