@@ -197,7 +197,8 @@ func serve(lc fx.Lifecycle, cfg config.Config, server *httpserver.Server, regist
 			}
 			ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 			defer cancel()
-			return errors.Join(server.Shutdown(ctx), ops.Shutdown(ctx))
+			// The operations port does not wait: a profile takes as long as it was asked to.
+			return errors.Join(server.Shutdown(ctx), ops.Close())
 		},
 	))
 }
