@@ -133,6 +133,8 @@ func TestEachAttemptActivatesItself(t *testing.T) {
 		w.requireUnchanged(func() {
 			require.ErrorIs(t, w.VerifyEmail(t.Context(), tokens[other]), users.ErrTokenInvalid)
 		})
+		_, err := w.Registrations.Newest(t.Context(), w.ana().ID())
+		require.ErrorIs(t, err, users.ErrNotFound, "the others are void")
 	}
 }
 
