@@ -112,6 +112,7 @@ var homes = []home{
 	{[]string{"github.com/allegro/bigcache"}, at("", "cache")},
 	{[]string{"github.com/golang-jwt/jwt"}, at("", "jwt")},
 	{[]string{"golang.org/x/crypto"}, at("", "password")},
+	{[]string{"github.com/wneessen/go-mail"}, at("", "mail")},
 	{[]string{"github.com/caarlos0/env"}, at("platform/config", "")},
 	{[]string{"github.com/spf13/cobra"}, in(program)},
 }
