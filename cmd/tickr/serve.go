@@ -91,7 +91,8 @@ func listen(ctx context.Context, cfg config.Config) (app.Listeners, error) {
 
 // runUntil starts the program, waits for ctx or for a part that asks to stop, and stops it in order.
 func runUntil(ctx context.Context, program *fx.App, logger *slog.Logger) error {
-	start, cancel := context.WithTimeout(ctx, program.StartTimeout())
+	// An interrupt meanwhile waits: only what has started can be stopped in order.
+	start, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StartTimeout())
 	defer cancel()
 	if err := program.Start(start); err != nil {
 		return err
