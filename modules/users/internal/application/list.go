@@ -49,7 +49,7 @@ func ParseCursor(text string) (Cursor, *domain.Violation) {
 	if err != nil || len(raw) != cursorSize || len(text) != base64.RawURLEncoding.EncodedLen(cursorSize) {
 		return Cursor{}, &domain.Violation{Code: domain.CodeInvalid, Message: "is not a cursor of this list"}
 	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))).UTC()
+	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))).UTC() //nolint:gosec // undoes the conversion of String
 	if at.Year() < 1970 || at.Year() > 9999 {
 		return Cursor{}, &domain.Violation{Code: domain.CodeInvalid, Message: "is not a cursor of this list"}
 	}
