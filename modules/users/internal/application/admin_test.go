@@ -91,14 +91,14 @@ func TestUpdateUserChangesWhatIsGiven(t *testing.T) {
 		want   func(u *users.User)
 	}{
 		"nothing":     {application.UserChange{}, func(*users.User) {}},
-		"first name":  {application.UserChange{FirstName: ptr(" Anna ")}, func(u *users.User) { u.FirstName = "Anna" }},
-		"last name":   {application.UserChange{LastName: ptr("T.")}, func(u *users.User) { u.LastName = "T." }},
-		"phone":       {application.UserChange{Phone: ptr("20123457")}, func(u *users.User) { u.Phone, u.PhoneVerified = ptr("+21620123457"), false }},
-		"same phone":  {application.UserChange{Phone: ptr("20123456")}, func(*users.User) {}},
-		"no phone":    {application.UserChange{Phone: ptr("")}, func(u *users.User) { u.Phone, u.PhoneVerified = nil, false }},
-		"same role":   {application.UserChange{Role: ptr("PARTICIPANT")}, func(*users.User) {}},
-		"role":        {application.UserChange{Role: ptr("ORGANIZER")}, func(u *users.User) { u.Role, u.IsOrganizer = users.Organizer, true }},
-		"same values": {application.UserChange{FirstName: ptr("Ana"), LastName: ptr("Trabelsi")}, func(*users.User) {}},
+		"first name":  {application.UserChange{FirstName: new(" Anna ")}, func(u *users.User) { u.FirstName = "Anna" }},
+		"last name":   {application.UserChange{LastName: new("T.")}, func(u *users.User) { u.LastName = "T." }},
+		"phone":       {application.UserChange{Phone: new("20123457")}, func(u *users.User) { u.Phone, u.PhoneVerified = new("+21620123457"), false }},
+		"same phone":  {application.UserChange{Phone: new("20123456")}, func(*users.User) {}},
+		"no phone":    {application.UserChange{Phone: new("")}, func(u *users.User) { u.Phone, u.PhoneVerified = nil, false }},
+		"same role":   {application.UserChange{Role: new("PARTICIPANT")}, func(*users.User) {}},
+		"role":        {application.UserChange{Role: new("ORGANIZER")}, func(u *users.User) { u.Role, u.IsOrganizer = users.Organizer, true }},
+		"same values": {application.UserChange{FirstName: new("Ana"), LastName: new("Trabelsi")}, func(*users.User) {}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -129,16 +129,16 @@ func TestUpdateUserRefuses(t *testing.T) {
 	w := newWorld(t)
 	admin, ana := w.admin(), w.account("ana@example.com")
 	w.account("proven@example.com", withPhone(number, true))
-	change := application.UserChange{FirstName: ptr("Anna")}
+	change := application.UserChange{FirstName: new("Anna")}
 	w.requireUnchanged(func() {
-		wrong := application.UserChange{FirstName: ptr(""), LastName: ptr("\x00"), Phone: ptr("1"), Role: ptr("")}
+		wrong := application.UserChange{FirstName: new(""), LastName: new("\x00"), Phone: new("1"), Role: new("")}
 		_, err := w.UpdateUser(t.Context(), admin, ana.ID, wrong, nil)
 		requireFields(t, err, "firstName", "lastName", "role", "phone")
 		requireFields(t, wrong.Validate(), "firstName", "lastName", "role", "phone")
 
 		_, err = w.UpdateUser(t.Context(), admin, unknownID, change, nil)
 		require.ErrorIs(t, err, users.ErrNotFound)
-		_, err = w.UpdateUser(t.Context(), admin, ana.ID, application.UserChange{FirstName: ptr("Anna"), Phone: ptr(number)}, nil)
+		_, err = w.UpdateUser(t.Context(), admin, ana.ID, application.UserChange{FirstName: new("Anna"), Phone: new(number)}, nil)
 		require.ErrorIs(t, err, users.ErrPhoneTaken)
 		for _, stale := range [][]int64{{}, {0}, {2, 3}} {
 			_, err = w.UpdateUser(t.Context(), admin, ana.ID, change, stale)
@@ -162,7 +162,7 @@ func TestTheLastAdminStays(t *testing.T) {
 		},
 		"deactivate own": func(w *world, admin application.Actor) error { return w.DeactivateOwn(w.t.Context(), admin) },
 		"demote": func(w *world, admin application.Actor) error {
-			_, err := w.UpdateUser(w.t.Context(), admin, admin.ID, application.UserChange{Role: ptr("PARTICIPANT")}, nil)
+			_, err := w.UpdateUser(w.t.Context(), admin, admin.ID, application.UserChange{Role: new("PARTICIPANT")}, nil)
 			return err
 		},
 	}
@@ -184,7 +184,7 @@ func TestADeactivatedAdminMayBeDemoted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	admin, retired := w.admin(), w.account("retired@example.com", inRole(users.Admin), deactivated)
-	_, err := w.UpdateUser(t.Context(), admin, retired.ID, application.UserChange{Role: ptr("PARTICIPANT")}, nil)
+	_, err := w.UpdateUser(t.Context(), admin, retired.ID, application.UserChange{Role: new("PARTICIPANT")}, nil)
 	require.NoError(t, err)
 }
 
@@ -197,7 +197,7 @@ func TestDeactivateAndReactivate(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, gone.IsActive)
 	state := w.ana().State()
-	require.Equal(t, ptr("spam"), state.DeactivationReason)
+	require.Equal(t, new("spam"), state.DeactivationReason)
 	require.Equal(t, &admin.ID, state.DeactivatedBy)
 
 	w.requireUnchanged(func() {

@@ -104,11 +104,13 @@ func TestUseCasesAreAllOrNothing(t *testing.T) {
 	}
 }
 
-// together runs fn n times at once and returns how often it returned each error.
-func together(n int, fn func(i int) error) map[error]int {
-	errs := make([]error, n)
+const racers = 8
+
+// together runs fn in all racers at once and returns how often it returned each error.
+func together(fn func(i int) error) map[error]int {
+	errs := make([]error, racers)
 	var all sync.WaitGroup
-	for i := range n {
+	for i := range racers {
 		all.Go(func() { errs[i] = fn(i) })
 	}
 	all.Wait()
@@ -123,7 +125,7 @@ func TestRegisteringAtOnceMakesOneAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Cache, w.Wake = userstest.NoCache{}, func() {}
-	require.Equal(t, map[error]int{nil: 8}, together(8, func(int) error {
+	require.Equal(t, map[error]int{nil: racers}, together(func(int) error {
 		return w.Register(t.Context(), application.Registration{
 			Email: "ana@example.com", Password: password, FirstName: "Ana", LastName: "Trabelsi",
 		})
@@ -133,8 +135,8 @@ func TestRegisteringAtOnceMakesOneAccount(t *testing.T) {
 	require.Equal(t, int64(1), n)
 
 	sent := w.mails()
-	require.Len(t, sent, 8)
-	require.Equal(t, map[error]int{nil: 1, users.ErrTokenInvalid: 7}, together(8, func(i int) error {
+	require.Len(t, sent, racers)
+	require.Equal(t, map[error]int{nil: 1, users.ErrTokenInvalid: racers - 1}, together(func(i int) error {
 		return w.VerifyEmail(t.Context(), sent[i].Token)
 	}))
 }
@@ -145,8 +147,8 @@ func TestRefreshingAtOnceGivesOneSuccessor(t *testing.T) {
 	w.account("ana@example.com")
 	tokens, _ := w.login("ana@example.com")
 	w.Cache = userstest.NoCache{}
-	successors := make([]string, 8)
-	require.Equal(t, map[error]int{nil: 8}, together(8, func(i int) error {
+	successors := make([]string, racers)
+	require.Equal(t, map[error]int{nil: racers}, together(func(i int) error {
 		next, err := w.Refresh(t.Context(), tokens.Refresh)
 		successors[i] = next.Refresh
 		return err
@@ -155,7 +157,7 @@ func TestRefreshingAtOnceGivesOneSuccessor(t *testing.T) {
 		require.Equal(t, successors[0], successor)
 	}
 	w.clock.Advance(domain.RefreshGrace + time.Microsecond)
-	require.Equal(t, map[error]int{users.ErrSessionEnded: 8}, together(8, func(int) error {
+	require.Equal(t, map[error]int{users.ErrSessionEnded: racers}, together(func(int) error {
 		_, err := w.Refresh(t.Context(), tokens.Refresh)
 		return err
 	}))

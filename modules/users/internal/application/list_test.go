@@ -80,7 +80,7 @@ func TestListFilters(t *testing.T) {
 	w, admin, _ := crowd(t, 3)
 	gone := w.account("gone@example.com", deactivated, inRole(users.Organizer))
 	listed, err := w.List(t.Context(), admin, application.Listing{
-		Filter: application.Filter{Role: ptr(users.Organizer), IsActive: ptr(false)}, Page: 1, Limit: 20,
+		Filter: application.Filter{Role: new(users.Organizer), IsActive: new(false)}, Page: 1, Limit: 20,
 	})
 	require.NoError(t, err)
 	require.Equal(t, []users.User{gone}, listed.Users)

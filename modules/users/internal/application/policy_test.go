@@ -47,7 +47,7 @@ func matrix() map[application.UseCase]useCase {
 			return err
 		}},
 		application.UpdateUser: {admins, func(ctx context.Context, w *world, actor application.Actor, target users.ID) error {
-			_, err := w.UpdateUser(ctx, actor, target, application.UserChange{Role: ptr("ORGANIZER")}, nil)
+			_, err := w.UpdateUser(ctx, actor, target, application.UserChange{Role: new("ORGANIZER")}, nil)
 			return err
 		}},
 		application.DeactivateUser: {admins, func(ctx context.Context, w *world, actor application.Actor, target users.ID) error {
@@ -110,7 +110,7 @@ func TestForbiddenComesBeforeInvalid(t *testing.T) {
 	actor := actorOf(w.account("ana@example.com"))
 	_, err := w.CreateUser(t.Context(), actor, application.NewAccount{})
 	require.ErrorIs(t, err, users.ErrForbidden)
-	_, err = w.UpdateUser(t.Context(), actor, unknownID, application.UserChange{Role: ptr("ROOT")}, nil)
+	_, err = w.UpdateUser(t.Context(), actor, unknownID, application.UserChange{Role: new("ROOT")}, nil)
 	require.ErrorIs(t, err, users.ErrForbidden)
 	_, err = w.List(t.Context(), actor, application.Listing{})
 	require.ErrorIs(t, err, users.ErrForbidden)

@@ -35,7 +35,7 @@ func TestUpdateOwnProfileReplaces(t *testing.T) {
 	for _, phone := range []struct {
 		given string
 		want  *string
-	}{{"20 123 456", ptr(number)}, {"", nil}, {" ", nil}} {
+	}{{"20 123 456", new(number)}, {"", nil}, {" ", nil}} {
 		view, err := w.UpdateOwnProfile(t.Context(), actor, application.Profile{FirstName: " Zoe\u0308 ", LastName: "Ben Ali", Phone: phone.given})
 		require.NoError(t, err)
 		require.Equal(t, "Zoë", view.FirstName)

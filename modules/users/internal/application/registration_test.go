@@ -186,7 +186,7 @@ func TestPhoneIsClaimedByVerifying(t *testing.T) {
 		verified bool // the holder has proven the number
 		want     *string
 	}{
-		"an unproven number yields": {verified: false, want: ptr(number)},
+		"an unproven number yields": {verified: false, want: new(number)},
 		"a proven one does not":     {verified: true, want: nil},
 	}
 	for name, test := range tests {

@@ -199,7 +199,7 @@ func TestAuthenticateSeesChangesAtOnce(t *testing.T) {
 			tokens, actor := w.login("ana@example.com")
 			require.Equal(t, users.Participant, actor.Role)
 
-			_, err := w.UpdateUser(t.Context(), admin, ana.ID, application.UserChange{Role: ptr("ORGANIZER")}, nil)
+			_, err := w.UpdateUser(t.Context(), admin, ana.ID, application.UserChange{Role: new("ORGANIZER")}, nil)
 			require.NoError(t, err)
 			actor, err = w.Authenticate(t.Context(), tokens.Access)
 			require.NoError(t, err)

@@ -134,6 +134,4 @@ func requireFields(t *testing.T, err error, fields ...string) {
 	require.Equal(t, fields, got)
 }
 
-func ptr[T any](v T) *T { return &v }
-
 var unknownID = uuid.MustParse("0199c0de-0000-7000-8000-000000000000")

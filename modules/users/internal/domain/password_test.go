@@ -118,7 +118,7 @@ func requireSecret(t *testing.T, value any, texts ...string) {
 		fmt.Fprintf(&out, verb+"\n", nested)
 	}
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
-		slog.New(handler).Info("shown", "value", value, "nested", nested, slog.Group("group", "value", value))
+		slog.New(handler).Info("shown", slog.Any("value", value), slog.Any("nested", nested), slog.Group("group", slog.Any("value", value)))
 	}
 	require.NoError(t, json.NewEncoder(&out).Encode(map[string]any{"value": value, "nested": nested}))
 	for _, text := range texts {
@@ -144,6 +144,5 @@ func TestOneTimeToken(t *testing.T) {
 	require.Regexp(t, `^[A-Za-z0-9_-]{43}$`, a)
 	require.NotEqual(t, a, b)
 	require.Len(t, domain.HashToken(a), 32)
-	require.Equal(t, domain.HashToken(a), domain.HashToken(a))
 	require.NotEqual(t, domain.HashToken(a), domain.HashToken(b))
 }

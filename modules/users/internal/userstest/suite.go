@@ -49,8 +49,7 @@ func (s *RepositorySuite) insert(states ...domain.State) *domain.User {
 	return domain.Restore(states[0])
 }
 
-func ptr[T any](v T) *T { return &v }
-
+// TestTransactionCommits checks that a transaction sees its own writes, and that others see them after it.
 func (s *RepositorySuite) TestTransactionCommits() {
 	u := domain.Restore(state("ana@example.com"))
 	s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
@@ -69,6 +68,7 @@ func (s *RepositorySuite) TestTransactionCommits() {
 	s.NoError(err)
 }
 
+// TestTransactionRollsBackEverything checks that an error or a panic undoes the writes to every table.
 func (s *RepositorySuite) TestTransactionRollsBackEverything() {
 	known := s.insert(state("known@example.com"))
 	s.Require().NoError(s.db.Registrations.Add(s.ctx, registration(known.ID(), "known")))
@@ -124,6 +124,7 @@ func (s *RepositorySuite) TestTransactionRollsBackEverything() {
 	s.Require().ErrorIs(err, users.ErrNotFound)
 }
 
+// TestNestedTransactionJoins checks that only the outermost call commits.
 func (s *RepositorySuite) TestNestedTransactionJoins() {
 	u, failed := domain.Restore(state("ana@example.com")), errors.New("changed my mind")
 	err := s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
@@ -135,6 +136,7 @@ func (s *RepositorySuite) TestNestedTransactionJoins() {
 	s.Require().ErrorIs(err, users.ErrNotFound, "the inner call committed by itself")
 }
 
+// TestViolationLeavesOnlyTheRollback checks that a transaction cannot go on after a unique violation.
 func (s *RepositorySuite) TestViolationLeavesOnlyTheRollback() {
 	s.insert(state("ana@example.com"))
 	u := domain.Restore(state("bob@example.com"))
@@ -151,6 +153,7 @@ func (s *RepositorySuite) TestViolationLeavesOnlyTheRollback() {
 	s.Require().ErrorIs(err, users.ErrNotFound)
 }
 
+// TestCancelledContext checks that nothing is read or written for a caller who has gone.
 func (s *RepositorySuite) TestCancelledContext() {
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()

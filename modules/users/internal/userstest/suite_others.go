@@ -16,10 +16,11 @@ func (s *RepositorySuite) addRegistrations(all ...domain.Registration) {
 	}
 }
 
+// TestRegistrationRoundTrip checks that every field comes back as it was stored.
 func (s *RepositorySuite) TestRegistrationRoundTrip() {
 	u := s.insert(state("ana@example.com"))
 	bare, full := registration(u.ID(), "bare"), registration(u.ID(), "full")
-	full.Phone, full.CreatedAt = ptr("+21620123456"), day.Add(time.Microsecond)
+	full.Phone, full.CreatedAt = new("+21620123456"), day.Add(time.Microsecond)
 	for _, want := range []domain.Registration{bare, full} {
 		s.addRegistrations(want)
 		got, err := s.db.Registrations.Newest(s.ctx, u.ID())
@@ -31,6 +32,7 @@ func (s *RepositorySuite) TestRegistrationRoundTrip() {
 	}
 }
 
+// TestNewestRegistration checks that the latest attempt of the user is found, of one moment the one with the later ID.
 func (s *RepositorySuite) TestNewestRegistration() {
 	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
 	_, err := s.db.Registrations.Newest(s.ctx, ana.ID())
@@ -46,6 +48,7 @@ func (s *RepositorySuite) TestNewestRegistration() {
 	s.Equal(second, newest, "of one moment the later ID")
 }
 
+// TestRegistrationIsTakenOnce checks that a token works once, and only before it expires.
 func (s *RepositorySuite) TestRegistrationIsTakenOnce() {
 	u := s.insert(state("ana@example.com"))
 	r := registration(u.ID(), "token")
@@ -70,6 +73,7 @@ func (s *RepositorySuite) TestRegistrationIsTakenOnce() {
 	s.NoError(err, "each token by itself")
 }
 
+// TestVoidingRegistrations checks that voiding removes the user's attempts, all or the expired ones, and nobody else's.
 func (s *RepositorySuite) TestVoidingRegistrations() {
 	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
 	stale := registration(ana.ID(), "stale")
@@ -110,16 +114,17 @@ func (s *RepositorySuite) requireSession(want domain.SessionState) {
 	s.Require().Equal(want, found.State())
 }
 
+// TestSessionRoundTrip checks that every field comes back as it was stored, also after each kind of change.
 func (s *RepositorySuite) TestSessionRoundTrip() {
 	u := s.insert(state("ana@example.com"))
 	want, other := s.startSession(u.ID()), s.startSession(u.ID())
 	s.requireSession(want)
 
 	want.PreviousHash, want.TokenHash = want.TokenHash, domain.HashToken("next")
-	want.ExchangedAt, want.ExpiresAt = ptr(day.Add(time.Microsecond)), day.Add(2*time.Hour)
+	want.ExchangedAt, want.ExpiresAt = new(day.Add(time.Microsecond)), day.Add(2*time.Hour)
 	s.Require().NoError(s.db.Sessions.Save(s.ctx, domain.RestoreSession(want)))
 	s.requireSession(want)
-	want.EndedAt, want.EndReason = ptr(day.Add(time.Second)), ptr(domain.EndedByLogout)
+	want.EndedAt, want.EndReason = new(day.Add(time.Second)), new(domain.EndedByLogout)
 	s.Require().NoError(s.db.Sessions.Save(s.ctx, domain.RestoreSession(want)))
 	s.requireSession(want)
 	s.requireSession(other)
@@ -130,6 +135,7 @@ func (s *RepositorySuite) TestSessionRoundTrip() {
 	s.Require().ErrorIs(err, users.ErrNotFound)
 }
 
+// TestEndingAllSessions checks which sessions end, with what reason, and that exactly those are named.
 func (s *RepositorySuite) TestEndingAllSessions() {
 	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
 	kept, first, second, foreign := s.startSession(ana.ID()), s.startSession(ana.ID()), s.startSession(ana.ID()), s.startSession(bob.ID())
@@ -142,7 +148,7 @@ func (s *RepositorySuite) TestEndingAllSessions() {
 	s.Require().NoError(err)
 	s.ElementsMatch([]uuid.UUID{first.ID, second.ID}, ended)
 	for _, state := range []*domain.SessionState{&first, &second} {
-		state.EndedAt, state.EndReason = &now, ptr(domain.EndedByPassword)
+		state.EndedAt, state.EndReason = &now, new(domain.EndedByPassword)
 		s.requireSession(*state)
 	}
 	s.requireSession(kept)
@@ -157,6 +163,7 @@ func (s *RepositorySuite) TestEndingAllSessions() {
 	s.Empty(ended)
 }
 
+// TestOutbox checks when a mail is leased and to how many, and how it is put off and removed.
 func (s *RepositorySuite) TestOutbox() {
 	u := s.insert(state("ana@example.com"))
 	lease := func(at time.Duration) (application.QueuedMail, error) {

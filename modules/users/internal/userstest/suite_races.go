@@ -41,10 +41,11 @@ func count(errs []error, target error) int {
 	return n
 }
 
+// TestRaceNoUpdateIsLost checks that each of the Lock finders makes others wait.
 func (s *RepositorySuite) TestRaceNoUpdateIsLost() {
 	const racers = 8
 	u := state("ana@example.com")
-	u.Phone = ptr("+21620123456")
+	u.Phone = new("+21620123456")
 	s.insert(u)
 	finders := map[string]func(ctx context.Context) (*domain.User, error){
 		"LockByID":    func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByID(ctx, u.ID) },
@@ -77,6 +78,7 @@ func (s *RepositorySuite) TestRaceNoUpdateIsLost() {
 	}
 }
 
+// TestRaceOneAddressIsOneAccount checks that of many who insert one address one succeeds.
 func (s *RepositorySuite) TestRaceOneAddressIsOneAccount() {
 	const racers = 8
 	errs := race(racers, func(int) error { return s.db.Users.Insert(s.ctx, domain.Restore(state("ana@example.com"))) })
@@ -87,17 +89,19 @@ func (s *RepositorySuite) TestRaceOneAddressIsOneAccount() {
 	s.Equal(int64(1), n)
 }
 
+// TestRaceOneNumberHasOneHolder checks that of many who claim one number one succeeds.
 func (s *RepositorySuite) TestRaceOneNumberHasOneHolder() {
 	const racers = 8
 	errs := race(racers, func(i int) error {
 		u := state(fmt.Sprintf("user%d@example.com", i))
-		u.Phone = ptr("+21620123456")
+		u.Phone = new("+21620123456")
 		return s.db.Users.Insert(s.ctx, domain.Restore(u))
 	})
 	s.Equal(1, count(errs, nil))
 	s.Equal(racers-1, count(errs, application.ErrPhoneClaimed))
 }
 
+// TestRaceTokenIsTakenOnce checks that of many who take one token one gets it.
 func (s *RepositorySuite) TestRaceTokenIsTakenOnce() {
 	const racers = 16
 	u := s.insert(state("ana@example.com"))
@@ -112,6 +116,7 @@ func (s *RepositorySuite) TestRaceTokenIsTakenOnce() {
 	s.Equal(racers-1, count(errs, users.ErrTokenInvalid))
 }
 
+// TestRaceOneAdminRemains checks that two administrators who deactivate each other cannot both succeed.
 func (s *RepositorySuite) TestRaceOneAdminRemains() {
 	admins := make([]domain.State, 2)
 	for i := range admins {
@@ -145,6 +150,7 @@ func (s *RepositorySuite) TestRaceOneAdminRemains() {
 	}
 }
 
+// TestRaceRefreshHasOneSuccessor checks that a token exchanged many times at once has one successor.
 func (s *RepositorySuite) TestRaceRefreshHasOneSuccessor() {
 	u, keys := s.insert(state("ana@example.com")), []domain.RefreshKey{refreshKey(s.T())}
 	session, token := domain.StartSession(NewID(), u.ID(), keys[0], day, time.Hour)
@@ -171,6 +177,7 @@ func (s *RepositorySuite) TestRaceRefreshHasOneSuccessor() {
 	}
 }
 
+// TestRaceMailIsLeasedToOneWorker checks that several workers share the mail without overlap.
 func (s *RepositorySuite) TestRaceMailIsLeasedToOneWorker() {
 	const mails, workers = 24, 4
 	u := s.insert(state("ana@example.com"))

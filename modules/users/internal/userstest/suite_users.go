@@ -3,6 +3,7 @@ package userstest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tickr/tickr/modules/users"
@@ -10,15 +11,16 @@ import (
 	"github.com/tickr/tickr/modules/users/internal/domain"
 )
 
+// TestUserRoundTrip checks that every field, set or not, comes back as it was stored: times to the microsecond, in UTC.
 func (s *RepositorySuite) TestUserRoundTrip() {
 	bare := state("bare@example.com")
 	full := state("full@example.com")
-	full.Phone, full.PhoneVerified = ptr("+21620123456"), true
-	full.PasswordHash = ptr("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA")
+	full.Phone, full.PhoneVerified = new("+21620123456"), true
+	full.PasswordHash = new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA")
 	full.FirstName, full.LastName = "محمد", "O'Neil \\ \"🦊\" %s ?"
 	full.Role, full.IsOrganizer, full.EmailVerified, full.IsActive = users.Organizer, true, true, false
-	full.LastLoginAt, full.DeactivatedAt = ptr(day.Add(time.Microsecond)), ptr(day.Add(time.Hour))
-	full.DeactivatedBy, full.DeactivationReason = &bare.ID, ptr("spam")
+	full.LastLoginAt, full.DeactivatedAt = new(day.Add(time.Microsecond)), new(day.Add(time.Hour))
+	full.DeactivatedBy, full.DeactivationReason = &bare.ID, new("spam")
 	full.UpdatedAt, full.Version = day.Add(time.Hour), 7
 
 	for _, want := range []domain.State{bare, full} {
@@ -30,7 +32,7 @@ func (s *RepositorySuite) TestUserRoundTrip() {
 	s.Run("everything set, then everything cleared", func() {
 		changed := full
 		changed.ID, changed.Email, changed.CreatedAt = bare.ID, bare.Email, bare.CreatedAt
-		changed.Phone = ptr("+21620123457")
+		changed.Phone = new("+21620123457")
 		for _, want := range []domain.State{changed, bare} {
 			s.Require().NoError(s.db.Users.Save(s.ctx, domain.Restore(want)))
 			s.requireStored(want)
@@ -59,6 +61,7 @@ func (s *RepositorySuite) requireStored(want domain.State) {
 	}
 }
 
+// TestUnknownUser checks that finders fail with users.ErrNotFound and leave the transaction usable.
 func (s *RepositorySuite) TestUnknownUser() {
 	s.insert(state("ana@example.com"))
 	s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
@@ -76,9 +79,10 @@ func (s *RepositorySuite) TestUnknownUser() {
 	}), "not finding anything does not spoil the transaction")
 }
 
+// TestUniqueness checks which errors an address or a number taken by another account makes.
 func (s *RepositorySuite) TestUniqueness() {
 	ana := state("ana@example.com")
-	ana.Phone = ptr("+21620123456")
+	ana.Phone = new("+21620123456")
 	bob := state("bob@example.com")
 	s.insert(ana, bob)
 
@@ -103,9 +107,10 @@ func (s *RepositorySuite) TestUniqueness() {
 	})
 }
 
+// TestByIDs checks that those who exist are found, once each and without their password hashes.
 func (s *RepositorySuite) TestByIDs() {
 	ana, bob := state("ana@example.com"), state("bob@example.com")
-	ana.PasswordHash = ptr("hash")
+	ana.PasswordHash = new("hash")
 	s.insert(ana, bob, state("eve@example.com"))
 
 	found, err := s.db.Users.ByIDs(s.ctx, []users.ID{bob.ID, NewID(), ana.ID, bob.ID})
@@ -129,11 +134,12 @@ func viewsOf(found []*domain.User) []users.User {
 	return views
 }
 
+// TestListOrder checks the order among users of one moment too, and that offsets and cursors cut it without gaps.
 func (s *RepositorySuite) TestListOrder() {
 	var want []users.ID // newest first: three moments of three users each
 	for i := range 9 {
 		u := state(fmt.Sprintf("user%d@example.com", i))
-		u.CreatedAt, u.PasswordHash = day.Add(time.Duration(i/3)*time.Microsecond), ptr("hash")
+		u.CreatedAt, u.PasswordHash = day.Add(time.Duration(i/3)*time.Microsecond), new("hash")
 		s.insert(u)
 		want = append([]users.ID{u.ID}, want...)
 	}
@@ -160,6 +166,7 @@ func (s *RepositorySuite) TestListOrder() {
 	s.Equal(want[6:], idsOf(list(application.Page{Limit: 9, After: between})), "a cursor need not be a user's")
 }
 
+// TestFilters checks each filter alone and together, for the list and the count.
 func (s *RepositorySuite) TestFilters() {
 	type traits struct {
 		role                          users.Role
@@ -179,41 +186,37 @@ func (s *RepositorySuite) TestFilters() {
 		u.CreatedAt = day.Add(time.Duration(i) * time.Hour)
 		s.insert(u)
 	}
-	hour := func(n int) *time.Time { return ptr(day.Add(time.Duration(n) * time.Hour)) }
+	hour := func(n int) *time.Time { return new(day.Add(time.Duration(n) * time.Hour)) }
 	tests := map[string]struct {
 		filter application.Filter
 		want   string // newest first
 	}{
 		"none":            {application.Filter{}, "fedcba"},
-		"role":            {application.Filter{Role: ptr(users.Organizer)}, "dc"},
-		"active":          {application.Filter{IsActive: ptr(true)}, "feca"},
-		"inactive":        {application.Filter{IsActive: ptr(false)}, "db"},
-		"verified":        {application.Filter{EmailVerified: ptr(true)}, "fdca"},
-		"unverified":      {application.Filter{EmailVerified: ptr(false)}, "eb"},
-		"organizers":      {application.Filter{IsOrganizer: ptr(true)}, "fdc"},
-		"no organizers":   {application.Filter{IsOrganizer: ptr(false)}, "eba"},
+		"role":            {application.Filter{Role: new(users.Organizer)}, "dc"},
+		"active":          {application.Filter{IsActive: new(true)}, "feca"},
+		"inactive":        {application.Filter{IsActive: new(false)}, "db"},
+		"verified":        {application.Filter{EmailVerified: new(true)}, "fdca"},
+		"unverified":      {application.Filter{EmailVerified: new(false)}, "eb"},
+		"organizers":      {application.Filter{IsOrganizer: new(true)}, "fdc"},
+		"no organizers":   {application.Filter{IsOrganizer: new(false)}, "eba"},
 		"from, inclusive": {application.Filter{CreatedFrom: hour(4)}, "fe"},
 		"to, inclusive":   {application.Filter{CreatedTo: hour(1)}, "ba"},
 		"one moment":      {application.Filter{CreatedFrom: hour(2), CreatedTo: hour(2)}, "c"},
 		"no moment":       {application.Filter{CreatedFrom: hour(3), CreatedTo: hour(2)}, ""},
-		"role and active": {application.Filter{Role: ptr(users.Participant), IsActive: ptr(false)}, "b"},
+		"role and active": {application.Filter{Role: new(users.Participant), IsActive: new(false)}, "b"},
 		"all at once": {application.Filter{
-			Role: ptr(users.Admin), IsActive: ptr(true), EmailVerified: ptr(true), IsOrganizer: ptr(true),
+			Role: new(users.Admin), IsActive: new(true), EmailVerified: new(true), IsOrganizer: new(true),
 			CreatedFrom: hour(5), CreatedTo: hour(5),
 		}, "f"},
 		"all but one": {application.Filter{
-			Role: ptr(users.Admin), IsActive: ptr(true), EmailVerified: ptr(true), IsOrganizer: ptr(false),
+			Role: new(users.Admin), IsActive: new(true), EmailVerified: new(true), IsOrganizer: new(false),
 		}, ""},
 	}
 	for name, test := range tests {
 		s.Run(name, func() {
 			found, err := s.db.Users.List(s.ctx, test.filter, application.Page{Limit: 10})
 			s.Require().NoError(err)
-			got := ""
-			for _, u := range found {
-				got += u.Email()
-			}
-			s.Equal(test.want, got)
+			s.Equal(test.want, strings.Join(emailsOf(found), ""))
 
 			n, err := s.db.Users.Count(s.ctx, test.filter)
 			s.Require().NoError(err)
@@ -232,6 +235,15 @@ func (s *RepositorySuite) TestFilters() {
 	}
 }
 
+func emailsOf(found []*domain.User) []string {
+	emails := make([]string, len(found))
+	for i, u := range found {
+		emails[i] = u.Email()
+	}
+	return emails
+}
+
+// TestStats checks that every role is counted, and that the moment asked for is inclusive.
 func (s *RepositorySuite) TestStats() {
 	stats, err := s.db.Users.Stats(s.ctx, day)
 	s.Require().NoError(err)
@@ -250,6 +262,7 @@ func (s *RepositorySuite) TestStats() {
 	}, stats)
 }
 
+// TestAdministrators checks who counts as an administrator, and as another active one.
 func (s *RepositorySuite) TestAdministrators() {
 	ask := func(id users.ID) (exists, other bool) {
 		s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) (err error) {
@@ -279,6 +292,7 @@ func (s *RepositorySuite) TestAdministrators() {
 	s.True(other)
 }
 
+// TestSaveKeepsOthers checks that saving one user leaves the others alone.
 func (s *RepositorySuite) TestSaveKeepsOthers() {
 	ana, bob := state("ana@example.com"), state("bob@example.com")
 	s.insert(ana, bob)
