@@ -68,7 +68,7 @@ func newMigrateDown() *cobra.Command {
 func newMigrateStatus() *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "List applied [X] and pending [ ] migrations", Args: usage(cobra.NoArgs),
+		Use: "status", Short: "List applied [X], changed [!] and pending [ ] migrations", Args: usage(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var migrator *migrate.Migrator
 			return withModules(cmd, func(ctx context.Context) error {
@@ -78,7 +78,11 @@ func newMigrateStatus() *cobra.Command {
 				}
 				out := cmd.OutOrStdout()
 				for _, m := range status.Applied {
-					fmt.Fprintf(out, "[X] %s  applied %s\n", m.Name, m.At.UTC().Format(time.RFC3339))
+					mark, remark := "X", ""
+					if m.Changed {
+						mark, remark = "!", ", its file was changed since"
+					}
+					fmt.Fprintf(out, "[%s] %s  applied %s%s\n", mark, m.Name, m.At.Format(time.RFC3339), remark)
 				}
 				for _, name := range status.Unknown {
 					fmt.Fprintf(out, "[?] %s  applied, not known to this program\n", name)

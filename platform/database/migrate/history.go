@@ -15,13 +15,16 @@ import (
 type entry struct {
 	Name       string // the number
 	MigratedAt time.Time
+	Checksum   string // of the up file; empty in a history older than checksums
 }
 
 // history returns the applied migrations in the order of application: none when the table does not exist yet.
 func history(ctx context.Context, db bun.IDB) ([]entry, error) {
 	const undefinedTable = "42P01"
 	var entries []entry
-	err := db.NewRaw("SELECT name, migrated_at FROM public.bun_migrations ORDER BY id").Scan(ctx, &entries)
+	// Read through JSON, a column that is not there yet is null.
+	err := db.NewRaw("SELECT name, migrated_at, coalesce(to_jsonb(h) ->> 'checksum', '') AS checksum"+
+		" FROM public.bun_migrations AS h ORDER BY id").Scan(ctx, &entries)
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == undefinedTable {
 		return nil, nil
 	}
@@ -31,13 +34,52 @@ func history(ctx context.Context, db bun.IDB) ([]entry, error) {
 	return entries, nil
 }
 
+// prepareHistory makes the history fit for checksums and fails when the file of an applied migration is not the one
+// that was applied. Entries without a checksum are older than checksums: they are taken to be of today's files.
+func (m *Migrator) prepareHistory(ctx context.Context, db *bun.DB) error {
+	// ADD COLUMN IF NOT EXISTS would wait for everybody who reads the history, each time.
+	_, err := db.ExecContext(ctx, `DO $$ BEGIN
+		IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'public.bun_migrations'::regclass AND attname = 'checksum') THEN
+			ALTER TABLE public.bun_migrations ADD COLUMN checksum text;
+		END IF; END $$`)
+	if err != nil {
+		return fmt.Errorf("add checksums to the migration history: %w", err)
+	}
+	entries, err := history(ctx, db)
+	if err != nil {
+		return err
+	}
+	var changed []string
+	for _, e := range entries {
+		p, known := m.files[e.Name]
+		switch {
+		case !known:
+		case e.Checksum == "":
+			_, err := db.ExecContext(ctx, "UPDATE public.bun_migrations SET checksum = ? WHERE name = ?", p.up.checksum(), e.Name)
+			if err != nil {
+				return fmt.Errorf("add checksum to the migration history: %w", err)
+			}
+		case p.changedSince(e):
+			changed = append(changed, p.up.label())
+		}
+	}
+	if len(changed) > 0 {
+		return fmt.Errorf("changed after it was applied: %s; put the file back, and write a new migration instead", strings.Join(changed, ", "))
+	}
+	return nil
+}
+
+// changedSince reports whether another up file was applied.
+func (p pair) changedSince(e entry) bool { return e.Checksum != "" && e.Checksum != p.up.checksum() }
+
 // recordApplied and recordUndone run after the statements of a migration and, if it is transactional, in its
 // transaction: a process that dies before bun writes the history itself leaves schema and history in agreement.
 // (bun's own entry then finds this one and updates it.)
 
-func recordApplied(ctx context.Context, db bun.IConn, m *migrate.Migration) error {
+func (m *Migrator) recordApplied(ctx context.Context, db bun.IConn, applied *migrate.Migration) error {
 	_, err := db.ExecContext(ctx,
-		"INSERT INTO public.bun_migrations (name, group_id) VALUES (?, ?) ON CONFLICT (name) DO NOTHING", m.Name, m.GroupID)
+		"INSERT INTO public.bun_migrations (name, group_id, checksum) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+		applied.Name, applied.GroupID, m.files[applied.Name].up.checksum())
 	return err
 }
 

@@ -29,7 +29,7 @@ type Migrator struct {
 	files      map[string]pair // by number
 }
 
-// New reads the names of the migrations in sources without connecting. A migration is a pair of files
+// New reads the migrations in sources without connecting. A migration is a pair of files
 // <14-digit UTC time>_<name>.tx.up.sql and .tx.down.sql, which run in one transaction together with their entry in
 // the history. Without ".tx" they run statement by statement, as CREATE INDEX CONCURRENTLY must: one statement
 // per part, parts separated by a line "--bun:split", and repeatable, since a crash leaves what was done. bun
@@ -57,20 +57,24 @@ func New(dsn string, sources ...fs.FS) (*Migrator, error) {
 // Up applies what is pending, oldest first, and returns the names of what it applied, also beside an error. A
 // migration that fails leaves no entry in the history, and nothing in the schema if it is transactional; the
 // error is one line with its file, and the message and SQLSTATE of the server. Up waits, as long as ctx allows,
-// for another process that is migrating. Applied migrations that this binary does not know are left alone.
+// for another process that is migrating. Applied migrations that this binary does not know are left alone; when the
+// file of one that it knows is not the file that was applied, Up applies nothing and fails.
 func (m *Migrator) Up(ctx context.Context) (applied []string, err error) {
 	if len(m.files) == 0 {
 		return nil, nil
 	}
-	err = m.alone(ctx, recordApplied, func(bm *migrate.Migrator) error {
+	err = m.alone(ctx, m.recordApplied, func(bm *migrate.Migrator) error {
 		if err := bm.Init(ctx); err != nil {
 			return fmt.Errorf("create migration history: %w", err)
+		}
+		if err := m.prepareHistory(ctx, bm.DB()); err != nil {
+			return err
 		}
 		group, err := bm.Migrate(ctx)
 		done := group.Migrations
 		if err != nil && len(done) > 0 {
 			last := len(done) - 1
-			err, done = &fileError{file: m.files[done[last].Name].up, err: err}, done[:last]
+			err, done = &fileError{file: m.files[done[last].Name].up.name, err: err}, done[:last]
 		}
 		for _, migration := range done {
 			applied = append(applied, migration.String())
@@ -98,7 +102,7 @@ func (m *Migrator) Down(ctx context.Context) (undone string, err error) {
 			return fmt.Errorf("undo migration %s: not part of this program, which is older than the database", number)
 		}
 		if err := known[i].Down(ctx, bm, &known[i]); err != nil {
-			return &fileError{file: m.files[number].down, err: err}
+			return &fileError{file: m.files[number].down.name, err: err}
 		}
 		undone = known[i].String()
 		return nil
@@ -118,8 +122,9 @@ type Status struct {
 
 // Applied is one entry of the history.
 type Applied struct {
-	Name string
-	At   time.Time // UTC
+	Name    string
+	At      time.Time // UTC
+	Changed bool      // the up file is another than the one that was applied, not only in white space at line ends
 }
 
 // Status reads where the database stands. It takes no lock and creates nothing, also in an empty database.
@@ -145,8 +150,8 @@ func (m *Migrator) status(ctx context.Context, db bun.IDB) (Status, error) {
 	applied := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		applied[e.Name] = true
-		if file, ok := m.files[e.Name]; ok {
-			status.Applied = append(status.Applied, Applied{Name: file.label(), At: e.MigratedAt.UTC()})
+		if p, ok := m.files[e.Name]; ok {
+			status.Applied = append(status.Applied, Applied{Name: p.up.label(), At: e.MigratedAt.UTC(), Changed: p.changedSince(e)})
 		} else {
 			status.Unknown = append(status.Unknown, e.Name)
 		}

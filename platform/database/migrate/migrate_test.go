@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -229,7 +228,7 @@ func (s *MigrateSuite) TestWaitEndsWithItsContext() {
 		defer cancel()
 		_, err = s.migrator(shop).Up(ctx)
 		s.ErrorIs(err, context.DeadlineExceeded)
-		s.True(strings.HasPrefix(err.Error(), "wait for the migration lock"), err)
+		s.ErrorContains(err, "wait for the migration lock")
 		return nil
 	}))
 	s.Len(s.up(shop), 1)

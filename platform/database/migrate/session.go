@@ -2,7 +2,9 @@ package migrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +19,6 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	lockPoll    = 200 * time.Millisecond
-	lockRelease = time.Second
 )
 
 func connConfig(dsn string) (*pgx.ConnConfig, error) {
@@ -25,8 +26,7 @@ func connConfig(dsn string) (*pgx.ConnConfig, error) {
 		"application_name": "migrate",
 		"search_path":      "public", // where bun keeps its history; migrations name their schema
 		// Building an index takes as long as it takes.
-		"statement_timeout":    "0",
-		"idle_session_timeout": "0", // the session that holds the lock is idle
+		"statement_timeout": "0",
 		// While a migration waits for a table, everybody behind it waits too: better to fail and try again.
 		"lock_timeout": "5s",
 		// The statement of a migrator that was killed ends within a second, before its successor gives up.
@@ -45,28 +45,23 @@ func connConfig(dsn string) (*pgx.ConnConfig, error) {
 }
 
 // open returns a database with at most one connection. What a migration SETs does not reach the next one.
-func open(config *pgx.ConnConfig) *bun.DB {
-	db := stdlib.OpenDB(*config, stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
+func open(config *pgx.ConnConfig, options ...stdlib.OptionOpenDB) *bun.DB {
+	db := stdlib.OpenDB(*config, append(options, stdlib.OptionResetSession(func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "RESET ALL")
 		return err
-	}))
+	}))...)
 	db.SetMaxOpenConns(1)
-	return bun.NewDB(db, pgdialect.New())
+	return bun.NewDB(db, pgdialect.New(), bun.WithDiscardUnknownColumns()) // bun does not know the checksums in its history
 }
 
 // alone runs fn while no other process migrates this database. after is run after each migration, on its
 // connection.
 func (m *Migrator) alone(ctx context.Context, after migrate.MigrationHook, fn func(*migrate.Migrator) error) error {
-	lock, err := pgx.ConnectConfig(ctx, m.config)
-	if err != nil {
+	db := open(m.config, locked()...)
+	defer func() { _ = db.Close() }()
+	if err := db.PingContext(ctx); err != nil {
 		return fmt.Errorf("connect to migrate: %w", err)
 	}
-	defer unlock(ctx, lock)
-	if err := waitForLock(ctx, lock); err != nil {
-		return fmt.Errorf("wait for the migration lock: %w", err)
-	}
-	db := open(m.config)
-	defer func() { _ = db.Close() }()
 	return fn(migrate.NewMigrator(db, m.migrations,
 		// By default bun records a migration before running it, and a failed one stays recorded.
 		migrate.WithMarkAppliedOnSuccess(true),
@@ -74,8 +69,32 @@ func (m *Migrator) alone(ctx context.Context, after migrate.MigrationHook, fn fu
 		migrate.AfterMigration(after)))
 }
 
+var errConnectionLost = errors.New("the migrating connection was lost, and the migration lock with it")
+
+// locked makes a database of one session that holds the migration lock from its first statement to its last. The
+// session that migrates is the one that holds the lock, so nobody else can begin while a statement of a migrator
+// that was killed still runs. Once lost, it is not replaced: what is pending may be another process's work by then.
+func locked() []stdlib.OptionOpenDB {
+	var dialled atomic.Bool
+	return []stdlib.OptionOpenDB{
+		stdlib.OptionBeforeConnect(func(context.Context, *pgx.ConnConfig) error {
+			if dialled.Swap(true) {
+				return errConnectionLost
+			}
+			return nil
+		}),
+		stdlib.OptionAfterConnect(func(ctx context.Context, conn *pgx.Conn) error {
+			if err := waitForLock(ctx, conn); err != nil {
+				_ = conn.Close(context.WithoutCancel(ctx))
+				return fmt.Errorf("wait for the migration lock: %w", err)
+			}
+			return nil
+		}),
+	}
+}
+
 // waitForLock polls. A session that waited inside pg_advisory_lock would hold a snapshot, and CREATE INDEX
-// CONCURRENTLY in the holder waits for old snapshots: a deadlock.
+// CONCURRENTLY in the holder waits for old snapshots: a deadlock. The lock ends with the session.
 func waitForLock(ctx context.Context, conn *pgx.Conn) error {
 	ticker := time.NewTicker(lockPoll)
 	defer ticker.Stop()
@@ -91,13 +110,4 @@ func waitForLock(ctx context.Context, conn *pgx.Conn) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// unlock frees the lock before it hangs up, as the server notices a closed connection a little later. It works
-// when ctx has ended, too.
-func unlock(ctx context.Context, conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lockRelease)
-	defer cancel()
-	_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock_all()") // closing the connection does the same
-	_ = conn.Close(ctx)
 }
