@@ -104,6 +104,7 @@ type serviceParams struct {
 	AccessTokens *jwt.Signer
 	Sealer       domain.Sealer
 	Relay        *application.Relay
+	Logger       *slog.Logger
 }
 
 func newService(p serviceParams) (*application.Service, error) {
@@ -119,7 +120,7 @@ func newService(p serviceParams) (*application.Service, error) {
 		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox,
 		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, RefreshKeys: keys, Sealer: p.Sealer,
 		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
-		Wake: p.Relay.Wake, Now: now, NewID: newID,
+		Wake: p.Relay.Wake, Now: now, NewID: newID, Logger: p.Logger,
 	}), nil
 }
 

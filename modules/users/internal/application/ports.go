@@ -130,13 +130,20 @@ type Cache interface {
 	ForgetSession(id uuid.UUID)
 }
 
-// Hasher turns passwords into hashes. Both methods wait for a free processor and fail with users.ErrOverloaded when that takes
+// ErrBadHash is how Verify of Hasher reports a stored hash that is none, or that asks for absurd work. It says nothing of the hash:
+// that is a secret.
+var ErrBadHash = errors.New("stored password hash is unreadable or beyond its limits")
+
+// Hasher turns passwords into hashes. Hash and Verify wait for a free processor and fail with users.ErrOverloaded when that takes
 // too long.
 type Hasher interface {
 	// Hash returns a PHC string.
 	Hash(ctx context.Context, p domain.Password) (string, error)
-	// Verify reports whether hash is one of p. An empty hash costs as much time as any and matches nothing.
+	// Verify reports whether hash is one of p. An empty hash costs as much time as any and matches nothing. It fails with
+	// ErrBadHash.
 	Verify(ctx context.Context, p domain.Password, hash string) (bool, error)
+	// Outdated reports whether hash, which is one of p, should be replaced by what Hash makes of p today.
+	Outdated(p domain.Password, hash string) bool
 }
 
 // AccessClaims is what an access token says.

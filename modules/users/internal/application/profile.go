@@ -76,7 +76,7 @@ func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c Password
 		return err
 	}
 	known := u.PasswordHash()
-	ok, err := s.Hasher.Verify(ctx, domain.GivenPassword(c.Current), known)
+	ok, err := s.verify(ctx, u, domain.GivenPassword(c.Current), known)
 	if err != nil {
 		return err
 	}

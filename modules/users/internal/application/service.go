@@ -5,6 +5,7 @@ package application
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,6 +31,7 @@ type Deps struct {
 	Wake          func()           // called after a commit that queued mail
 	Now           func() time.Time // UTC, in microseconds
 	NewID         func() uuid.UUID // version 7
+	Logger        *slog.Logger
 }
 
 // Service is the use cases. It is safe for concurrent use.

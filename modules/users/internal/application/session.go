@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,7 +45,8 @@ func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User,
 	if err != nil {
 		return Tokens{}, users.User{}, err
 	}
-	ok, err := s.Hasher.Verify(ctx, domain.GivenPassword(c.Password), hash)
+	given := domain.GivenPassword(c.Password)
+	ok, err := s.verify(ctx, u, given, hash)
 	if err != nil {
 		return Tokens{}, users.User{}, err
 	}
@@ -53,6 +55,13 @@ func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User,
 	}
 	if err := u.MayLogIn(); err != nil {
 		return Tokens{}, users.User{}, err
+	}
+
+	rehash := ""
+	if s.Hasher.Outdated(given, hash) {
+		if rehash, err = s.Hasher.Hash(ctx, given); err != nil {
+			return Tokens{}, users.User{}, err
+		}
 	}
 
 	var tokens Tokens
@@ -70,6 +79,9 @@ func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User,
 			return err
 		}
 		u.LoggedIn(now)
+		if rehash != "" {
+			u.Rehash(rehash)
+		}
 		tokens, err = s.issue(session, refresh, now)
 		return err
 	})
@@ -97,6 +109,17 @@ func (s *Service) findCredentials(ctx context.Context, address string) (*domain.
 		return u, u.PasswordHash(), nil
 	}
 	return u, r.PasswordHash, err
+}
+
+// verify compares a password with the stored hash of u, nil when there is no account. A hash that cannot be compared with is
+// logged as a fault and answered as a wrong password: whoever asks learns nothing of it.
+func (s *Service) verify(ctx context.Context, u *domain.User, given domain.Password, hash string) (bool, error) {
+	ok, err := s.Hasher.Verify(ctx, given, hash)
+	if errors.Is(err, ErrBadHash) {
+		s.Logger.ErrorContext(ctx, "a stored password hash cannot be used", slog.String("user", u.ID().String()), slog.Any("error", err))
+		return false, nil
+	}
+	return ok, err
 }
 
 // issue signs the access token that goes with a refresh token. It never outlives the session.

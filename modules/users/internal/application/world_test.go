@@ -1,6 +1,7 @@
 package application_test
 
 import (
+	"bytes"
 	"log/slog"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type world struct {
 	hasher *userstest.Hasher
 	mailer *userstest.Mailer
 	relay  *application.Relay
+	log    bytes.Buffer
 	wakes  int
 	read   int // mails seen by mails
 }
@@ -50,6 +52,7 @@ func newWorld(t *testing.T) *world {
 		Cache: w.cache, Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now},
 		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
 		Wake: func() { w.wakes++ }, Now: w.clock.Now, NewID: userstest.NewID,
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	w.relay = application.NewRelay(ports.Outbox, ports.Users, sealer, w.mailer, w.clock.Now, slog.New(slog.DiscardHandler))
 	return w

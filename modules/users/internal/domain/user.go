@@ -151,6 +151,9 @@ func (u *User) SetPassword(hash string, now time.Time) {
 	u.touch(now)
 }
 
+// Rehash replaces the stored form of the same password. It is not a change of the account.
+func (u *User) Rehash(hash string) { u.state.PasswordHash = &hash }
+
 // SetRole changes the role. An organizer is one in every respect; a participant is not; an administrator stays what it was.
 func (u *User) SetRole(role users.Role, now time.Time) {
 	if role == u.state.Role {

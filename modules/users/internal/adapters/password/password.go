@@ -84,23 +84,49 @@ func (h *Hasher) Hash(ctx context.Context, p domain.Password) (string, error) {
 	return hash.String(), nil
 }
 
-// Verify implements application.Hasher. A password of more than 1024 octets matches nothing. A stored hash that is not one of
-// argon2id, or that asks for absurd work, is an error. Every answer costs the work of one hash.
+// Verify implements application.Hasher. It compares with hashes of argon2id and, from accounts of the previous system, of bcrypt. A
+// password of more than 1024 octets matches nothing. A stored hash of another kind, or one that asks for absurd work, fails with
+// application.ErrBadHash. Every answer costs the work of one hash.
 func (h *Hasher) Verify(ctx context.Context, p domain.Password, hash string) (bool, error) {
-	password := p.Reveal()
-	var stored phc
-	var fault error
-	if hash != "" {
-		stored, fault = parse(hash)
+	password := []byte(p.Reveal())
+	compare, fault := h.comparison(hash)
+	if err := h.wait(ctx); err != nil {
+		return false, err
 	}
-	if hash == "" || fault != nil || len(password) > maxPassword {
-		if _, err := h.key(ctx, "", h.params, make([]byte, saltSize), keySize); err != nil {
-			return false, err
-		}
+	defer func() { <-h.turns }()
+	if compare == nil || len(password) > maxPassword {
+		h.derive(nil, make([]byte, saltSize), h.params.Passes, h.params.Memory, h.params.Threads, keySize)
 		return false, fault
 	}
-	key, err := h.key(ctx, password, stored.Params, stored.salt, uint32(len(stored.key)))
-	return err == nil && subtle.ConstantTimeCompare(key, stored.key) == 1, err
+	return compare(password), nil
+}
+
+// comparison returns how to compare a password with a stored hash; nil when nothing can match it.
+func (h *Hasher) comparison(hash string) (func(password []byte) bool, error) {
+	switch {
+	case hash == "":
+		return nil, nil //nolint:nilnil // nothing can match, and nothing is wrong
+	case isBcrypt(hash):
+		return compareBcrypt(hash)
+	}
+	stored, err := parse(hash)
+	if err != nil {
+		return nil, err
+	}
+	return func(password []byte) bool {
+		key := h.derive(password, stored.salt, stored.Passes, stored.Memory, stored.Threads, uint32(len(stored.key)))
+		return subtle.ConstantTimeCompare(key, stored.key) == 1
+	}, nil
+}
+
+// Outdated implements application.Hasher: true for a hash that Hash would not make today. A bcrypt hash of a password longer than
+// bcrypt looks at stays: what was typed beyond that was never compared, so hashing it would bind what may be a typing error.
+func (h *Hasher) Outdated(p domain.Password, hash string) bool {
+	if isBcrypt(hash) {
+		return len(p.Reveal()) <= bcryptOctets
+	}
+	stored, err := parse(hash)
+	return err == nil && (stored.Params != h.params || len(stored.salt) != saltSize || len(stored.key) != keySize)
 }
 
 // key waits for a turn and derives a key from a password. It fails with users.ErrOverloaded when the turn takes too long to come.

@@ -2,11 +2,12 @@ package password
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/tickr/tickr/modules/users/internal/application"
 )
 
 // Params is the work of one hash.
@@ -29,9 +30,6 @@ const (
 	maxOctets  = 64 // of salt and key each
 )
 
-// errUnreadable says nothing of the hash: it is a secret.
-var errUnreadable = errors.New("stored password hash is not an argon2id PHC string within the limits")
-
 // unpadded is the base64 of the PHC string format.
 var unpadded = base64.RawStdEncoding.Strict()
 
@@ -51,22 +49,22 @@ func (h phc) String() string {
 func parse(s string) (phc, error) {
 	parts := strings.Split(s, "$")
 	if len(parts) != 6 {
-		return phc{}, errUnreadable
+		return phc{}, application.ErrBadHash
 	}
 	var h phc
 	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.Memory, &h.Passes, &h.Threads); err != nil {
-		return phc{}, errUnreadable
+		return phc{}, application.ErrBadHash
 	}
 	var err error
 	if h.salt, err = unpadded.DecodeString(parts[4]); err != nil {
-		return phc{}, errUnreadable
+		return phc{}, application.ErrBadHash
 	}
 	if h.key, err = unpadded.DecodeString(parts[5]); err != nil {
-		return phc{}, errUnreadable
+		return phc{}, application.ErrBadHash
 	}
 	// Comparing with the canonical form refuses what is lax above: another version, trailing text, signs, leading zeros.
 	if !h.bounded() || h.String() != s {
-		return phc{}, errUnreadable
+		return phc{}, application.ErrBadHash
 	}
 	return h, nil
 }

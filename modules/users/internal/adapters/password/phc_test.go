@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickr/tickr/modules/users/internal/application"
 )
 
 const (
@@ -64,7 +66,7 @@ func TestParseRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := parse(hash)
-			require.ErrorIs(t, err, errUnreadable)
+			require.ErrorIs(t, err, application.ErrBadHash)
 		})
 	}
 }
