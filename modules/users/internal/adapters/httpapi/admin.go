@@ -58,8 +58,8 @@ type createBody struct {
 	Email     string  `json:"email" example:"amira@example.com"`
 	FirstName string  `json:"firstName" example:"Amira"`
 	LastName  string  `json:"lastName" example:"Ben Salah"`
-	Phone     *string `json:"phone,omitempty" example:"+21620123456"`
-	Role      *string `json:"role,omitempty" doc:"PARTICIPANT (the default), ORGANIZER or ADMIN" example:"ORGANIZER"`
+	Phone     *string `json:"phone,omitempty" nullable:"true" example:"+21620123456"`
+	Role      *string `json:"role,omitempty" nullable:"true" doc:"PARTICIPANT (the default), ORGANIZER or ADMIN" example:"ORGANIZER"`
 }
 
 func (b createBody) account() application.NewAccount {
@@ -86,12 +86,16 @@ func (h handlers) create(ctx context.Context, in *struct{ Body createBody }) (*c
 	return &createOutput{Location: "/api/users/" + u.ID.String(), ETag: out.ETag, Body: out.Body}, nil
 }
 
-// given is a JSON string that may be left out. null is not left out: it is no text.
+// given is a JSON string that may be left out. null is not left out: it is an empty text.
 type given struct{ text *string }
 
+// UnmarshalJSON does not fail: what is no text breaks the schema, and an error would keep encoding/json from the fields after it.
 func (g *given) UnmarshalJSON(raw []byte) error {
-	g.text = new(string)
-	return json.Unmarshal(raw, g.text)
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		g.text = &text
+	}
+	return nil
 }
 
 // Schema describes the value in the OpenAPI document.
@@ -144,11 +148,20 @@ func versions(ifMatch string) []int64 {
 	return found
 }
 
+type deactivateBody struct {
+	Reason *string `json:"reason,omitempty" nullable:"true" doc:"Why, at most 500 characters"`
+}
+
+// Resolve makes huma name what is wrong by the rules of users together with what is wrong by the schema.
+func (b deactivateBody) Resolve(huma.Context) []error {
+	var invalid domain.InvalidError
+	domain.Field(&invalid, "reason", valueOf(b.Reason), domain.ParseReason)
+	return violations(invalid.Err())
+}
+
 type deactivateInput struct {
 	IDPath
-	Body *struct {
-		Reason *string `json:"reason,omitempty" doc:"Why, at most 500 characters"`
-	}
+	Body *deactivateBody
 }
 
 func (h handlers) deactivate(ctx context.Context, in *deactivateInput) (*profileOutput, error) {
@@ -178,6 +191,9 @@ type batchBody struct {
 }
 
 func (b batchBody) parse() ([]users.ID, error) {
+	if len(b.IDs) > application.MaxBatch {
+		return nil, domain.Invalid("ids", domain.CodeTooLong, "must have at most 500 items")
+	}
 	var invalid domain.InvalidError
 	ids := make([]users.ID, len(b.IDs))
 	for i, text := range b.IDs {
@@ -190,17 +206,20 @@ func (b batchBody) parse() ([]users.ID, error) {
 	return ids, invalid.Err()
 }
 
+// Resolve makes huma name what cannot be an ID together with what is wrong by the schema.
+func (b batchBody) Resolve(huma.Context) []error {
+	_, err := b.parse()
+	return violations(err)
+}
+
 type batchOutput struct {
 	Body struct {
 		Data    []profile  `json:"data" nullable:"false" doc:"The users found, in the asked order, each once"`
-		Missing []users.ID `json:"missing" nullable:"false" doc:"The IDs that nobody has"`
+		Missing []users.ID `json:"missing" nullable:"false" format:"uuid" doc:"The IDs that nobody has"`
 	}
 }
 
 func (h handlers) batch(ctx context.Context, in *struct{ Body batchBody }) (*batchOutput, error) {
-	if len(in.Body.IDs) > application.MaxBatch {
-		return nil, domain.Invalid("ids", domain.CodeTooLong, "must have at most 500 items")
-	}
 	ids, err := in.Body.parse()
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
 )
@@ -75,6 +74,12 @@ func (in *listInput) listing() (application.Listing, error) {
 	return listing, invalid.Err()
 }
 
+// Resolve makes huma name what is wrong by the rules of the list together with what is wrong by the schema.
+func (in *listInput) Resolve(huma.Context) []error {
+	_, err := in.listing()
+	return violations(err)
+}
+
 // firstInstant reads a time, or a date as its beginning in UTC. Nothing is no time.
 func firstInstant(text string) (*time.Time, *domain.Violation) {
 	if text == "" {
@@ -135,17 +140,4 @@ func (h handlers) list(ctx context.Context, in *listInput) (*listOutput, error) 
 		meta.NextCursor = &listed.Next
 	}
 	return out, nil
-}
-
-func roles(uc application.UseCase) string {
-	text := ""
-	for _, role := range users.Roles() {
-		if (application.Actor{Role: role}).May(uc) == nil {
-			if text != "" {
-				text += ", "
-			}
-			text += string(role)
-		}
-	}
-	return text
 }

@@ -25,7 +25,7 @@ type registerBody struct {
 	Password  string  `json:"password" doc:"12 to 128 characters, none of the common ones" example:"violet-canyon-umbrella"`
 	FirstName string  `json:"firstName" doc:"1 to 100 characters" example:"Amira"`
 	LastName  string  `json:"lastName" doc:"1 to 100 characters" example:"Ben Salah"`
-	Phone     *string `json:"phone,omitempty" doc:"E.164, or as dialled in Tunisia; claimed when the e-mail is verified" example:"+21620123456"`
+	Phone     *string `json:"phone,omitempty" nullable:"true" doc:"E.164, or as dialled in Tunisia; claimed when the e-mail is verified" example:"+21620123456"`
 }
 
 func (b registerBody) registration() application.Registration {

@@ -5,9 +5,11 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/platform/httpserver"
 )
@@ -85,7 +87,18 @@ func register[I, O any](h handlers, r route, handler func(context.Context, *I) (
 		op.Security = []map[string][]string{{httpserver.BearerScheme: {}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 		op.Middlewares = huma.Middlewares{h.guard(r.useCase)}
-		op.Description = "Allowed to: " + roles(r.useCase) + "."
+		op.Description = "Allowed to: " + allowed(r.useCase) + "."
 	}
 	huma.Register(h.api, op, handler)
+}
+
+// allowed lists the roles that may use uc, for people.
+func allowed(uc application.UseCase) string {
+	var names []string
+	for _, role := range users.Roles() {
+		if (application.Actor{Role: role}).May(uc) == nil {
+			names = append(names, string(role))
+		}
+	}
+	return strings.Join(names, ", ")
 }

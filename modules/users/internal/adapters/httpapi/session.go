@@ -20,15 +20,16 @@ func (b loginBody) Resolve(huma.Context) []error {
 	return violations(application.Credentials(b).Validate())
 }
 
-type tokens struct {
+// Tokens is what a client gets to go on with. It is exported because huma documents embedded fields only then.
+type Tokens struct {
 	AccessToken  string `json:"accessToken" doc:"To be sent as Authorization: Bearer"`
 	RefreshToken string `json:"refreshToken" doc:"To be exchanged, once, for the next pair"`
 	ExpiresIn    int64  `json:"expiresIn" doc:"Life of the access token in seconds" example:"900"`
 	TokenType    string `json:"tokenType" enum:"Bearer"`
 }
 
-func tokensOf(t application.Tokens) tokens {
-	return tokens{AccessToken: t.Access, RefreshToken: t.Refresh, ExpiresIn: int64(t.ExpiresIn / time.Second), TokenType: "Bearer"}
+func tokensOf(t application.Tokens) Tokens {
+	return Tokens{AccessToken: t.Access, RefreshToken: t.Refresh, ExpiresIn: int64(t.ExpiresIn / time.Second), TokenType: "Bearer"}
 }
 
 type loginUser struct {
@@ -41,7 +42,7 @@ type loginUser struct {
 
 type loginOutput struct {
 	Body struct {
-		tokens
+		Tokens
 		User loginUser `json:"user"`
 	}
 }
@@ -52,7 +53,7 @@ func (h handlers) logIn(ctx context.Context, in *struct{ Body loginBody }) (*log
 		return nil, err
 	}
 	out := &loginOutput{}
-	out.Body.tokens = tokensOf(pair)
+	out.Body.Tokens = tokensOf(pair)
 	out.Body.User = loginUser{ID: u.ID, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, Role: u.Role}
 	return out, nil
 }
@@ -61,7 +62,7 @@ type refreshBody struct {
 	RefreshToken string `json:"refreshToken" doc:"The newest refresh token of the session"`
 }
 
-type refreshOutput struct{ Body tokens }
+type refreshOutput struct{ Body Tokens }
 
 func (h handlers) refresh(ctx context.Context, in *struct{ Body refreshBody }) (*refreshOutput, error) {
 	pair, err := h.service.Refresh(ctx, in.Body.RefreshToken)
