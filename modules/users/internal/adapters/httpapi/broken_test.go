@@ -1,0 +1,120 @@
+package httpapi_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
+)
+
+// crowd is a world in which every route can succeed: two administrators, of whom Ana asks, somebody who has registered, and
+// somebody who holds the number that others want without having proven it.
+type crowd struct {
+	*world
+	ana    users.User
+	own    application.Tokens
+	verify string
+}
+
+func newCrowd(t *testing.T, changes ...func(*application.Deps)) crowd {
+	t.Helper()
+	w := newWorld(t, changes...)
+	w.account("admin@example.com", inRole(users.Admin))
+	w.account("holder@example.com", withPhone(number, false))
+	ana := w.account("ana@example.com", inRole(users.Admin))
+	w.send("POST /api/auth/register", "", with(registration, map[string]any{"email": "new@example.com"})).is(http.StatusAccepted)
+	return crowd{w, ana, w.login(ana.Email), w.mailedToken()}
+}
+
+// requests returns the body of a request to every route that succeeds; {id} stands for Ana.
+func (c crowd) requests() map[string]string {
+	refresh := with(map[string]any{"refreshToken": c.own.Refresh})
+	return map[string]string{
+		"POST /api/auth/register":         with(registration),
+		"POST /api/auth/verify-email":     with(map[string]any{"token": c.verify}),
+		"POST /api/auth/login":            with(map[string]any{"email": c.ana.Email, "password": password}),
+		"POST /api/auth/refresh":          refresh,
+		"POST /api/auth/refresh-token":    refresh,
+		"POST /api/auth/logout":           refresh,
+		"GET /api/users/me":               "",
+		"PUT /api/users/me":               with(names, map[string]any{"phone": number}),
+		"DELETE /api/users/me":            "",
+		"PATCH /api/users/me/password":    with(map[string]any{"currentPassword": password, "newPassword": newPassword}),
+		"GET /api/users":                  "",
+		"POST /api/users":                 with(account),
+		"POST /api/users/batch":           with(map[string]any{"ids": []any{c.ana.ID}}),
+		"GET /api/users/stats":            "",
+		"GET /api/users/{id}":             "",
+		"PATCH /api/users/{id}":           `{"firstName":"Zoe","role":"PARTICIPANT","phone":"` + number + `"}`,
+		"POST /api/users/{id}/deactivate": "",
+		"POST /api/users/{id}/reactivate": "",
+	}
+}
+
+// ask makes the request of a route in Ana's name.
+func (c crowd) ask(route string) answer {
+	c.t.Helper()
+	return c.send(strings.Replace(route, "{id}", c.ana.ID.String(), 1), c.own.Access, c.requests()[route])
+}
+
+// Whichever statement fails, the answer is a 500 that says nothing, and nothing is stored.
+func TestBrokenStorage(t *testing.T) {
+	t.Parallel()
+	uncached := func(d *application.Deps) { d.Cache = userstest.NoCache{} }
+	for route := range newCrowd(t).requests() {
+		t.Run(route, func(t *testing.T) {
+			t.Parallel()
+			c := newCrowd(t, uncached)
+			statement, answered := 0, false
+			for !answered {
+				statement++
+				before := c.memory.Snapshot()
+				c.memory.BreakIn(statement)
+				a := c.ask(route)
+				c.memory.BreakIn(0)
+				if answered = a.Code < http.StatusBadRequest; !answered {
+					require.NotContains(t, a.Body.String(), userstest.ErrBroken.Error())
+					a.problem(http.StatusInternalServerError, "internal_error")
+					require.Equal(t, before, c.memory.Snapshot(), "statement %d", statement)
+				}
+			}
+			require.Greater(t, statement, 1, "a route that asks no storage")
+		})
+	}
+}
+
+// unavailable is a database that nobody can connect to at this moment.
+type unavailable struct{}
+
+func (unavailable) InTx(context.Context, func(context.Context) error) error {
+	return fmt.Errorf("begin: %w", driver.ErrBadConn)
+}
+
+func TestUnavailableDatabase(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(d *application.Deps) { d.Tx = unavailable{} })
+	a := w.send("POST /api/auth/register", "", with(registration))
+	a.problem(http.StatusServiceUnavailable, "unavailable")
+	require.Equal(t, "2", a.Header().Get("Retry-After"))
+}
+
+func TestOverload(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t)
+	c.hasher.Err = fmt.Errorf("wait for a processor: %w", users.ErrOverloaded)
+	for _, route := range []string{"POST /api/auth/register", "POST /api/auth/login", "PATCH /api/users/me/password"} {
+		c.requireUnchanged(func() {
+			a := c.ask(route)
+			a.problem(http.StatusServiceUnavailable, "overloaded")
+			require.Equal(t, "2", a.Header().Get("Retry-After"))
+		})
+	}
+}
