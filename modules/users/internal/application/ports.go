@@ -101,6 +101,8 @@ type Outbox interface {
 	Delivered(ctx context.Context, id uuid.UUID) error
 	// Retry makes a mail due again at next; reason says what went wrong, without addresses.
 	Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error
+	// Bury keeps a mail that is given up: it is never due again. Somebody has to look at it.
+	Bury(ctx context.Context, id uuid.UUID, now time.Time, reason string) error
 }
 
 // Mail is one message to be handed over. ID is the same at each try.

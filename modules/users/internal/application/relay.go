@@ -17,6 +17,8 @@ const (
 	relayLease = time.Minute
 	// relayMaxDelay bounds the wait between two tries.
 	relayMaxDelay = 10 * time.Minute
+	// relayAttempts is how often a mail is tried, over about seven hours, before it is given up.
+	relayAttempts = 50
 )
 
 // Relay hands the mail in the outbox over to the Mailer, each at least once: a program that dies between handing over and noting
@@ -85,7 +87,7 @@ func (r *Relay) Drain(ctx context.Context) error {
 		if err := r.send(ctx, m); err != nil {
 			r.logger.WarnContext(ctx, "mail could not be sent", slog.String("mail", m.ID.String()), slog.String("kind", string(m.Kind)),
 				slog.Int("attempt", m.Attempts), slog.Any("error", err))
-			if err := r.outbox.Retry(ctx, m.ID, r.now().Add(retryDelay(m.Attempts)), err.Error()); err != nil {
+			if err := r.putOff(ctx, m, err.Error()); err != nil {
 				return err
 			}
 			continue
@@ -95,6 +97,15 @@ func (r *Relay) Drain(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// putOff makes a mail that could not be sent due again later, or gives it up after the last attempt: it stays as a dead letter.
+func (r *Relay) putOff(ctx context.Context, m QueuedMail, reason string) error {
+	if m.Attempts < relayAttempts {
+		return r.outbox.Retry(ctx, m.ID, r.now().Add(retryDelay(m.Attempts)), reason)
+	}
+	r.logger.ErrorContext(ctx, "mail was given up", slog.String("mail", m.ID.String()), slog.Int("attempts", m.Attempts))
+	return r.outbox.Bury(ctx, m.ID, r.now(), reason)
 }
 
 func (r *Relay) send(ctx context.Context, m QueuedMail) error {

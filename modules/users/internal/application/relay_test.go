@@ -68,6 +68,30 @@ func TestRelayTriesAgainLaterEachTime(t *testing.T) {
 	require.Equal(t, "token", sent[0].Token)
 }
 
+func TestRelayGivesUpAfterTheLastAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ana := w.account("ana@example.com")
+	nothing := w.memory.Snapshot()
+	w.queue(ana.ID, "token")
+	tries := 0
+	w.mailer.Fail = func(application.Mail) error {
+		tries++
+		return errors.New("mail server is away")
+	}
+	for range 100 {
+		require.Empty(t, w.mails())
+		w.clock.Advance(10 * time.Minute)
+	}
+	require.Equal(t, 50, tries)
+	w.mailer.Fail = nil
+	kept := w.memory.Snapshot()
+	require.NotEqual(t, nothing, kept)
+	w.clock.Advance(1000 * time.Hour)
+	require.Empty(t, w.mails())
+	require.Equal(t, kept, w.memory.Snapshot(), "a dead letter stays where it is")
+}
+
 func TestRelayGoesOnAfterAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

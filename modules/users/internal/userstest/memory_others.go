@@ -145,6 +145,7 @@ type outboxRow struct {
 	mail   application.QueuedMail
 	due    time.Time
 	reason string
+	dead   bool
 }
 
 func (r memoryOutbox) Append(ctx context.Context, mail application.QueuedMail) error {
@@ -156,7 +157,7 @@ func (r memoryOutbox) Append(ctx context.Context, mail application.QueuedMail) e
 
 func (r memoryOutbox) Lease(ctx context.Context, now, until time.Time) (leased application.QueuedMail, err error) {
 	err = r.m.do(ctx, func(t tables) error {
-		due := slices.DeleteFunc(slices.Collect(maps.Values(t.outbox)), func(row outboxRow) bool { return row.due.After(now) })
+		due := slices.DeleteFunc(slices.Collect(maps.Values(t.outbox)), func(row outboxRow) bool { return row.dead || row.due.After(now) })
 		if len(due) == 0 {
 			return users.ErrNotFound
 		}
@@ -180,9 +181,17 @@ func (r memoryOutbox) Delivered(ctx context.Context, id uuid.UUID) error {
 }
 
 func (r memoryOutbox) Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error {
+	return r.update(ctx, id, func(row *outboxRow) { row.due, row.reason = next, reason })
+}
+
+func (r memoryOutbox) Bury(ctx context.Context, id uuid.UUID, _ time.Time, reason string) error {
+	return r.update(ctx, id, func(row *outboxRow) { row.dead, row.reason = true, reason })
+}
+
+func (r memoryOutbox) update(ctx context.Context, id uuid.UUID, change func(*outboxRow)) error {
 	return r.m.do(ctx, func(t tables) error {
 		if row, ok := t.outbox[id]; ok {
-			row.due, row.reason = next, reason
+			change(&row)
 			t.outbox[id] = row
 		}
 		return nil

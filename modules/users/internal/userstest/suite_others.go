@@ -1,6 +1,7 @@
 package userstest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,14 +39,13 @@ func (s *RepositorySuite) TestNewestRegistration() {
 	_, err := s.db.Registrations.Newest(s.ctx, ana.ID())
 	s.Require().ErrorIs(err, users.ErrNotFound)
 
-	first, second, older := registration(ana.ID(), "first"), registration(ana.ID(), "second"), registration(ana.ID(), "older")
-	older.CreatedAt = day.Add(-time.Microsecond)
-	foreign := registration(bob.ID(), "foreign")
-	foreign.CreatedAt = day.Add(time.Hour)
-	s.addRegistrations(second, older, first, foreign)
+	first, second, third := registration(ana.ID(), "first"), registration(ana.ID(), "second"), registration(ana.ID(), "third")
+	older, foreign := registration(ana.ID(), "older"), registration(bob.ID(), "foreign")
+	older.CreatedAt, foreign.CreatedAt = day.Add(-time.Microsecond), day.Add(time.Hour)
+	s.addRegistrations(first, third, second, older, foreign)
 	newest, err := s.db.Registrations.Newest(s.ctx, ana.ID())
 	s.Require().NoError(err)
-	s.Equal(second, newest, "of one moment the later ID")
+	s.Equal(third, newest)
 }
 
 // TestRegistrationIsTakenOnce checks that a token works once, and only before it expires.
@@ -172,7 +172,8 @@ func (s *RepositorySuite) TestOutbox() {
 	_, err := lease(0)
 	s.Require().ErrorIs(err, users.ErrNotFound)
 
-	first, second, third := mail(u.ID(), day), mail(u.ID(), day), mail(u.ID(), day.Add(time.Second))
+	third := mail(u.ID(), day.Add(time.Second)) // the lowest ID, yet due last
+	first, second := mail(u.ID(), day), mail(u.ID(), day)
 	second.Kind, second.SealedToken = application.MailAlreadyRegistered, nil
 	for _, m := range []application.QueuedMail{third, second, first} {
 		s.Require().NoError(s.db.Outbox.Append(s.ctx, m))
@@ -190,7 +191,7 @@ func (s *RepositorySuite) TestOutbox() {
 	s.Run("shows again what was not reported", func() {
 		_, err := lease(time.Second)
 		s.Require().NoError(err)
-		got, err := lease(time.Minute)
+		got, err := lease(2 * time.Minute)
 		s.Require().NoError(err)
 		s.Equal(first.ID, got.ID)
 		s.Equal(2, got.Attempts)
@@ -212,5 +213,10 @@ func (s *RepositorySuite) TestOutbox() {
 		got, err := lease(next)
 		s.Require().NoError(err)
 		s.Equal(3, got.Attempts)
+	})
+	s.Run("a buried mail is never due again", func() {
+		s.Require().NoError(s.db.Outbox.Bury(s.ctx, second.ID, day.Add(3*time.Hour), strings.Repeat("é", 501)))
+		_, err := lease(1000 * time.Hour)
+		s.Require().ErrorIs(err, users.ErrNotFound)
 	})
 }

@@ -150,31 +150,24 @@ func (s *RepositorySuite) TestRaceOneAdminRemains() {
 	}
 }
 
-// TestRaceRefreshHasOneSuccessor checks that a token exchanged many times at once has one successor.
-func (s *RepositorySuite) TestRaceRefreshHasOneSuccessor() {
-	u, keys := s.insert(state("ana@example.com")), []domain.RefreshKey{refreshKey(s.T())}
-	session, token := domain.StartSession(NewID(), u.ID(), keys[0], day, time.Hour)
-	s.Require().NoError(s.db.Sessions.Insert(s.ctx, session))
-	results := race(8, func(int) string {
-		var next domain.RefreshToken
-		err := s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
-			session, err := s.db.Sessions.LockByID(ctx, token.Session())
+// TestRaceNoSessionUpdateIsLost checks that locking a session makes others wait.
+func (s *RepositorySuite) TestRaceNoSessionUpdateIsLost() {
+	const racers = 8
+	started := s.startSession(s.insert(state("ana@example.com")).ID())
+	errs := race(racers, func(int) error {
+		return s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+			session, err := s.db.Sessions.LockByID(ctx, started.ID)
 			if err != nil {
 				return err
 			}
-			if next, err = session.Exchange(token, keys, day, time.Hour); err != nil {
-				return err
-			}
-			return s.db.Sessions.Save(ctx, session)
+			extended := session.State()
+			extended.ExpiresAt = extended.ExpiresAt.Add(time.Minute)
+			return s.db.Sessions.Save(ctx, domain.RestoreSession(extended))
 		})
-		if err != nil {
-			return err.Error()
-		}
-		return next.Reveal()
 	})
-	for _, result := range results {
-		s.Equal(keys[0].Next(token).Reveal(), result)
-	}
+	s.Require().NoError(errors.Join(errs...))
+	started.ExpiresAt = started.ExpiresAt.Add(racers * time.Minute)
+	s.requireSession(started)
 }
 
 // TestRaceMailIsLeasedToOneWorker checks that several workers share the mail without overlap.

@@ -12,7 +12,7 @@ import (
 )
 
 // Outbox implements application.Outbox.
-type Outbox struct{ db DB }
+type Outbox struct{ db store }
 
 type outboxRow struct {
 	bun.BaseModel `bun:"table:users.outbox,alias:o"`
@@ -25,6 +25,7 @@ type outboxRow struct {
 	DueAt       time.Time
 	Attempts    int
 	LastError   *string
+	DeadAt      *time.Time // when it was given up
 }
 
 // Append implements application.Outbox.
@@ -38,7 +39,7 @@ func (r Outbox) Append(ctx context.Context, m application.QueuedMail) error {
 // Lease implements application.Outbox.
 func (r Outbox) Lease(ctx context.Context, now, until time.Time) (application.QueuedMail, error) {
 	conn := r.db.Conn(ctx)
-	due := conn.NewSelect().Model((*outboxRow)(nil)).Column("id").Where("o.due_at <= ?", now).
+	due := conn.NewSelect().Model((*outboxRow)(nil)).Column("id").Where("o.dead_at IS NULL").Where("o.due_at <= ?", now).
 		OrderExpr("o.due_at, o.id").Limit(1).For("UPDATE SKIP LOCKED")
 	var row outboxRow
 	err := conn.NewUpdate().Model(&row).Set("due_at = ?", until).Set("attempts = o.attempts + 1").
@@ -62,10 +63,21 @@ const maxReason = 500
 
 // Retry implements application.Outbox.
 func (r Outbox) Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error {
-	if runes := []rune(reason); len(runes) > maxReason {
-		reason = string(runes[:maxReason])
-	}
 	_, err := r.db.Conn(ctx).NewUpdate().Model((*outboxRow)(nil)).
-		Set("due_at = ?", next).Set("last_error = ?", reason).Where("o.id = ?", id).Exec(ctx)
+		Set("due_at = ?", next).Set("last_error = ?", clipped(reason)).Where("o.id = ?", id).Exec(ctx)
 	return fault("put mail off", err)
+}
+
+// Bury implements application.Outbox.
+func (r Outbox) Bury(ctx context.Context, id uuid.UUID, now time.Time, reason string) error {
+	_, err := r.db.Conn(ctx).NewUpdate().Model((*outboxRow)(nil)).
+		Set("dead_at = ?", now).Set("last_error = ?", clipped(reason)).Where("o.id = ?", id).Exec(ctx)
+	return fault("give mail up", err)
+}
+
+func clipped(reason string) string {
+	if runes := []rune(reason); len(runes) > maxReason {
+		return string(runes[:maxReason])
+	}
+	return reason
 }

@@ -9,8 +9,9 @@ CREATE TABLE IF NOT EXISTS users.outbox (
   due_at timestamp NOT NULL,
   attempts integer NOT NULL DEFAULT 0,
   last_error varchar(500),
+  dead_at timestamp,
   CONSTRAINT "PK_outbox" PRIMARY KEY (id),
   CONSTRAINT "FK_outbox_user" FOREIGN KEY (user_id) REFERENCES users.users (id) ON DELETE CASCADE
 );
 
-CREATE INDEX IF NOT EXISTS idx_outbox_due ON users.outbox (due_at, id);
+CREATE INDEX IF NOT EXISTS idx_outbox_due ON users.outbox (due_at, id) WHERE dead_at IS NULL;
