@@ -18,7 +18,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr) //nolint:contextcheck // commands get it from cobra
 	stop()
 	os.Exit(code)
 }
@@ -34,8 +34,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		return 0
 	}
-	var ended exitCode
-	if errors.As(err, &ended) { // said already
+	if ended, ok := errors.AsType[exitCode](err); ok { // said already
 		return int(ended)
 	}
 	fmt.Fprintln(errOut, "tickr:", app.Reason(err))

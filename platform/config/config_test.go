@@ -2,6 +2,7 @@ package config
 
 import (
 	"bufio"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,9 +46,7 @@ func production(change map[string]string) map[string]string {
 		"SMTP_URL":     "smtp://tickr:s3cret@mail.example.org:587",
 		"PUBLIC_URL":   "https://tickr.example.org/",
 	}
-	for name, value := range change {
-		vars[name] = value
-	}
+	maps.Copy(vars, change)
 	return vars
 }
 

@@ -111,8 +111,8 @@ func (h *health) note(ctx context.Context, name string, err error) {
 	if failing := err != nil; failing == h.failing[name] {
 		return
 	} else if h.failing[name] = failing; failing {
-		h.logger.WarnContext(ctx, "not ready", "check", name, "error", err)
+		h.logger.WarnContext(ctx, "not ready", slog.String("check", name), slog.Any("error", err))
 	} else {
-		h.logger.InfoContext(ctx, "ready again", "check", name)
+		h.logger.InfoContext(ctx, "ready again", slog.String("check", name))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,8 +31,7 @@ func unmarshal(data []byte, v any) error {
 		return unmarshalStrict(data, document)
 	}
 	err := stdjson.Unmarshal(data, v)
-	var mismatch *stdjson.UnmarshalTypeError
-	if errors.As(err, &mismatch) {
+	if mismatch, ok := errors.AsType[*stdjson.UnmarshalTypeError](err); ok {
 		return errors.New(misfit + mismatch.Field)
 	}
 	return err
@@ -55,11 +55,7 @@ func hasNUL(value any) bool {
 	case string:
 		return strings.ContainsRune(v, 0)
 	case []any:
-		for _, item := range v {
-			if hasNUL(item) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(v, hasNUL)
 	case map[string]any:
 		for name, item := range v {
 			if hasNUL(name) || hasNUL(item) {

@@ -108,7 +108,7 @@ func (o *observer) record(ctx context.Context, c *gin.Context, took time.Duratio
 	o.durations.WithLabelValues(method, route).Observe(took.Seconds())
 
 	for _, fault := range c.Errors {
-		o.logger.ErrorContext(ctx, "request failed", "route", route, "error", fault.Err)
+		o.logger.ErrorContext(ctx, "request failed", slog.String("route", route), slog.Any("error", fault.Err))
 	}
 	level := slog.LevelInfo
 	if route == livePath || route == readyPath {
@@ -142,7 +142,7 @@ func recoverWith(logger *slog.Logger) gin.HandlerFunc {
 				c.Abort()
 				return
 			}
-			logger.ErrorContext(c.Request.Context(), "panic", "reason", fmt.Sprint(reason), "stack", string(debug.Stack()))
+			logger.ErrorContext(c.Request.Context(), "panic", slog.String("reason", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
 			if c.Writer.Written() {
 				panic(http.ErrAbortHandler)
 			}

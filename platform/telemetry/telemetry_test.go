@@ -13,7 +13,7 @@ import (
 func TestLoggerNamesTheRequest(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	logger := NewLogger(&out, "info", "json").With("module", "users")
+	logger := NewLogger(&out, "info", "json").With(slog.String("module", "users"))
 	outer := WithRequestID(context.Background(), "r-1")
 	inner, cancel := context.WithCancel(outer)
 	defer cancel()

@@ -206,6 +206,7 @@ const (
 
 // standard is the environment of a program over a test database.
 func standard(t *testing.T, dsn string) []string {
+	t.Helper()
 	return []string{
 		"DATABASE_URL=" + dsn,
 		"DATA_DIR=" + filepath.Join(t.TempDir(), "data"),

@@ -23,7 +23,7 @@ const (
 // ErrUsage wraps errors about how a command was called.
 var ErrUsage = errors.New("usage")
 
-// ErrPending: migrations are pending and the caller wanted none to be.
+// ErrPending says that migrations are pending and the caller wanted none to be.
 var ErrPending = &startup.MigrationError{Err: errors.New("migrations are pending")}
 
 // DatabaseError is a failure of a command because the database could not be reached or did not answer in time.

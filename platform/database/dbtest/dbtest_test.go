@@ -42,6 +42,7 @@ func TestClonesAreIsolated(t *testing.T) {
 }
 
 func count(t *testing.T, db *DB, sql string) (n int) {
+	t.Helper()
 	require.NoError(t, db.Pool().QueryRow(t.Context(), sql).Scan(&n))
 	return n
 }
@@ -185,6 +186,7 @@ func TestManyProcessesOnOneServer(t *testing.T) {
 
 // again runs a test of this package in another process.
 func again(t *testing.T, test string, env ...string) (string, error) {
+	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+test+"$")

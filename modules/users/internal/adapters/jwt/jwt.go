@@ -62,7 +62,7 @@ func New(secret, previous string, now func() time.Time) (*Signer, error) {
 
 // Issue implements application.AccessTokens. Times are cut to the second, downwards.
 func (s *Signer) Issue(c application.AccessClaims) (string, error) {
-	id, err := uuid.NewV7()
+	id, err := uuid.NewV7() //nolint:forbidigo // nothing is stored or looked up by it
 	if err != nil {
 		return "", fmt.Errorf("make token ID: %w", err)
 	}

@@ -54,7 +54,7 @@ func newServer(t *testing.T, secure bool) *server {
 		certificate, s.roots = certificateFor(t, "127.0.0.1")
 		backend.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends with the test
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s.address = listener.Addr().String()
 	go func() { _ = backend.Serve(listener) }()
@@ -184,7 +184,7 @@ func TestSMTPErrorsNameNobody(t *testing.T) {
 
 func TestSMTPServerThatIsSlowOrDead(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // ends with the test
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer silent.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

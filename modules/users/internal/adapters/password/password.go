@@ -114,7 +114,7 @@ func (h *Hasher) comparison(hash string) (func(password []byte) bool, error) {
 		return nil, err
 	}
 	return func(password []byte) bool {
-		key := h.derive(password, stored.salt, stored.Passes, stored.Memory, stored.Threads, uint32(len(stored.key)))
+		key := h.derive(password, stored.salt, stored.Passes, stored.Memory, stored.Threads, uint32(len(stored.key))) //nolint:gosec // its length was checked when it was read
 		return subtle.ConstantTimeCompare(key, stored.key) == 1
 	}, nil
 }
