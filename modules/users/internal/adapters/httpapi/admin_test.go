@@ -98,7 +98,7 @@ func TestTakenAddressesAndNumbers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.admin()
-	holder := w.account("holder@example.com", withPhone(number, true))
+	holder := w.account("holder@example.com", withNumber(true))
 	u, own := w.participant("ana@example.com")
 	w.requireUnchanged(func() {
 		w.send("POST /api/users", token, with(account, map[string]any{"email": " ANA@Example.com", "phone": nil})).

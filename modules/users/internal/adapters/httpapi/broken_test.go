@@ -28,7 +28,7 @@ func newCrowd(t *testing.T, changes ...func(*application.Deps)) crowd {
 	t.Helper()
 	w := newWorld(t, changes...)
 	w.account("admin@example.com", inRole(users.Admin))
-	w.account("holder@example.com", withPhone(number, false))
+	w.account("holder@example.com", withNumber(false))
 	ana := w.account("ana@example.com", inRole(users.Admin))
 	w.send("POST /api/auth/register", "", with(registration, map[string]any{"email": "new@example.com"})).is(http.StatusAccepted)
 	return crowd{w, ana, w.login(ana.Email), w.mailedToken()}

@@ -38,8 +38,7 @@ const retryAfter = 2 * time.Second
 
 // problem says how an error of a handler is answered; nil means a fault.
 func problem(err error) *httpserver.Problem {
-	var invalid *domain.InvalidError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*domain.InvalidError](err); ok {
 		return httpserver.Invalid(fieldErrors(invalid)...)
 	}
 	for _, e := range expected {
@@ -67,8 +66,8 @@ func fieldErrors(invalid *domain.InvalidError) []httpserver.FieldError {
 
 // violations lists the fields that err names, for huma to merge with those that break the schema.
 func violations(err error) []error {
-	var invalid *domain.InvalidError
-	if !errors.As(err, &invalid) {
+	invalid, ok := errors.AsType[*domain.InvalidError](err)
+	if !ok {
 		return nil
 	}
 	fields := fieldErrors(invalid)

@@ -44,7 +44,7 @@ func TestListAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.admin()
-	u := w.account("ana@example.com", withPhone(number, true))
+	u := w.account("ana@example.com", withNumber(true))
 	admin := w.list(token, "?limit=1&page=2")
 	require.Equal(t, []string{"admin"}, admin.emails())
 	require.Nil(t, admin.Meta.NextCursor)

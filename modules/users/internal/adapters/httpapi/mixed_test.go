@@ -102,7 +102,7 @@ func TestUpdateChangesWhatIsGiven(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			token := w.admin()
-			u := w.account("ana@example.com", withPhone(number, true))
+			u := w.account("ana@example.com", withNumber(true))
 			a := w.send("PATCH /api/users/"+u.ID.String(), token, test.body).is(http.StatusOK)
 			w.requireProfile(a, u.ID)
 			var p struct{ FirstName, LastName, Phone, Role string }

@@ -135,7 +135,7 @@ func TestPhoneOfTheOwnProfile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			u, token := w.participant("ana@example.com", withPhone(number, true))
+			u, token := w.participant("ana@example.com", withNumber(true))
 			w.send("PUT /api/users/me", token, with(names, map[string]any{"phone": phone})).is(http.StatusOK)
 			require.Nil(t, w.stored(u.ID).Phone)
 			require.False(t, w.stored(u.ID).PhoneVerified)

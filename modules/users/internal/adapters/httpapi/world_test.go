@@ -91,8 +91,9 @@ func inRole(role users.Role) func(*domain.State) {
 	return func(s *domain.State) { s.Role, s.IsOrganizer = role, role == users.Organizer }
 }
 
-func withPhone(number string, verified bool) func(*domain.State) {
-	return func(s *domain.State) { s.Phone, s.PhoneVerified = &number, verified }
+func withNumber(verified bool) func(*domain.State) {
+	held := number
+	return func(s *domain.State) { s.Phone, s.PhoneVerified = &held, verified }
 }
 
 func unverified(s *domain.State)  { s.EmailVerified = false }
