@@ -103,6 +103,12 @@ func (l Listing) parse() (Page, error) {
 	return page, invalid.Err()
 }
 
+// Validate fails with *domain.InvalidError naming every wrong field.
+func (l Listing) Validate() error {
+	_, err := l.parse()
+	return err
+}
+
 // List returns a part of the list of users. It fails with users.ErrForbidden or *domain.InvalidError.
 func (s *Service) List(ctx context.Context, actor Actor, l Listing) (Listed, error) {
 	if err := actor.May(ListUsers); err != nil {

@@ -54,6 +54,24 @@ func (s *Service) UpdateOwnProfile(ctx context.Context, actor Actor, p Profile) 
 // PasswordChange is a user replacing their password.
 type PasswordChange struct{ Current, New string }
 
+// parse also refuses a new password that is made of what is known of its owner.
+func (c PasswordChange) parse(person ...string) (domain.Password, error) {
+	var invalid domain.InvalidError
+	if c.Current == "" {
+		invalid.Add("currentPassword", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
+	}
+	password := domain.Field(&invalid, "newPassword", c.New, func(raw string) (domain.Password, *domain.Violation) {
+		return domain.ParsePassword(raw, person...)
+	})
+	return password, invalid.Err()
+}
+
+// Validate fails with *domain.InvalidError naming every field that is wrong whoever asks.
+func (c PasswordChange) Validate() error {
+	_, err := c.parse()
+	return err
+}
+
 // ChangeOwnPassword replaces the actor's password and ends the actor's other sessions. It fails with *domain.InvalidError, also
 // when the current password is wrong, or with users.ErrOverloaded.
 func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c PasswordChange) error {
@@ -65,14 +83,8 @@ func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c Password
 		return err
 	}
 	state := u.State()
-	var invalid domain.InvalidError
-	if c.Current == "" {
-		invalid.Add("currentPassword", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
-	}
-	password := domain.Field(&invalid, "newPassword", c.New, func(raw string) (domain.Password, *domain.Violation) {
-		return domain.ParsePassword(raw, state.Email, state.FirstName, state.LastName)
-	})
-	if err := invalid.Err(); err != nil {
+	password, err := c.parse(state.Email, state.FirstName, state.LastName)
+	if err != nil {
 		return err
 	}
 	known := u.PasswordHash()

@@ -109,9 +109,22 @@ func (s *Service) VerifyEmail(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.change(ctx, owner, func(ctx context.Context, u *domain.User, after *effects) error {
+	err = s.activate(ctx, owner, hash, true)
+	if errors.Is(err, users.ErrPhoneTaken) {
+		// Others took the number at this moment, again and again. The address is proven all the same.
+		err = s.activate(ctx, owner, hash, false)
+	}
+	if errors.Is(err, users.ErrNotFound) {
+		return users.ErrTokenInvalid
+	}
+	return err
+}
+
+// activate applies the registration of a token to its account.
+func (s *Service) activate(ctx context.Context, owner users.ID, tokenHash []byte, withPhone bool) error {
+	_, err := s.change(ctx, owner, func(ctx context.Context, u *domain.User, after *effects) error {
 		// The user is locked first, as Register does: two tokens of one account then wait for each other.
-		r, err := s.Registrations.Take(ctx, hash, s.Now())
+		r, err := s.Registrations.Take(ctx, tokenHash, s.Now())
 		if err != nil {
 			return err
 		}
@@ -122,15 +135,12 @@ func (s *Service) VerifyEmail(ctx context.Context, token string) error {
 			return err
 		}
 		u.Activate(r.Names(), r.PasswordHash, s.Now())
-		if phone := r.ClaimedPhone(); phone != nil {
+		if phone := r.ClaimedPhone(); phone != nil && withPhone {
 			if err := s.claimPhone(ctx, u, phone, after); err != nil && !errors.Is(err, users.ErrPhoneTaken) {
 				return err
 			}
 		}
 		return nil
 	})
-	if errors.Is(err, users.ErrNotFound) {
-		return users.ErrTokenInvalid
-	}
 	return err
 }

@@ -76,8 +76,8 @@ func (in *listInput) listing() (application.Listing, error) {
 
 // Resolve makes huma name what is wrong by the rules of the list together with what is wrong by the schema.
 func (in *listInput) Resolve(huma.Context) []error {
-	_, err := in.listing()
-	return violations(err)
+	listing, err := in.listing()
+	return append(violations(err), violations(listing.Validate())...)
 }
 
 // firstInstant reads a time, or a date as its beginning in UTC. Nothing is no time.

@@ -45,6 +45,14 @@ func TestAllWrongFieldsAtOnce(t *testing.T) {
 			"PUT /api/users/me", own, `{"firstName":5,"phone":"+","email":"new@example.com"}`,
 			[]string{"email unknown_field", "firstName invalid_type", "lastName required", "phone invalid"},
 		},
+		"password": {
+			"PATCH /api/users/me/password", own, `{"newPassword":"short","email":"new@example.com"}`,
+			[]string{"currentPassword required", "email unknown_field", "newPassword too_short"},
+		},
+		"password types": {
+			"PATCH /api/users/me/password", own, `{"currentPassword":1,"newPassword":"password1234"}`,
+			[]string{"currentPassword invalid_type", "newPassword weak"},
+		},
 		"create": {
 			"POST /api/users", admin, `{"email":"a","firstName":5,"role":"ROOT","phone":{},"password":"x"}`,
 			[]string{"email invalid", "firstName invalid_type", "lastName required", "password unknown_field", "phone invalid_type", "role invalid"},

@@ -65,9 +65,15 @@ type passwordBody struct {
 	NewPassword     string `json:"newPassword" doc:"12 to 128 characters, none of the common ones"`
 }
 
+// Resolve makes huma name what is wrong by the rules of users together with what is wrong by the schema.
+func (b passwordBody) Resolve(huma.Context) []error { return violations(b.change().Validate()) }
+
+func (b passwordBody) change() application.PasswordChange {
+	return application.PasswordChange{Current: b.CurrentPassword, New: b.NewPassword}
+}
+
 func (h handlers) changeOwnPassword(ctx context.Context, in *struct{ Body passwordBody }) (*messageOutput, error) {
-	change := application.PasswordChange{Current: in.Body.CurrentPassword, New: in.Body.NewPassword}
-	if err := h.service.ChangeOwnPassword(ctx, actorOf(ctx), change); err != nil {
+	if err := h.service.ChangeOwnPassword(ctx, actorOf(ctx), in.Body.change()); err != nil {
 		return nil, err
 	}
 	return message("Your password is changed and your other sessions have ended."), nil
