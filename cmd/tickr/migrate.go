@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/fx"
 
 	"github.com/tickr/tickr/cmd/tickr/app"
 	"github.com/tickr/tickr/platform/database/migrate"
@@ -15,7 +16,7 @@ import (
 )
 
 func newMigrate() *cobra.Command {
-	return group("migrate", "Change the database schema", newMigrateUp(), newMigrateDown(), newMigrateStatus(), newMigrateCreate())
+	return group("migrate", "Change the database schema", newMigrateUp(), newMigrateDown(), newMigrateStatus(), newMigrateCreate(), newMigrateGenerate())
 }
 
 // migrationError marks an error of the migrator, so that the program ends with its code.
@@ -105,16 +106,59 @@ func newMigrateCreate() *cobra.Command {
 	var module string
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Write an empty pair of migration files", Args: usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error { return writeMigration(cmd, module, args[0], migrate.Draft{}) },
+	}
+	moduleFlag(cmd, &module)
+	return cmd
+}
+
+// models are what the modules store, as bun sees it.
+type models struct {
+	fx.In
+
+	Models []any `group:"models"`
+}
+
+func newMigrateGenerate() *cobra.Command {
+	var module string
+	cmd := &cobra.Command{
+		Use: "generate NAME", Short: "Draft a pair of migration files from what the models have and the database has not",
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := filepath.Join("modules", module, "internal", "adapters", "postgres", "migrations")
-			up, down, err := migrate.Create(dir, args[0], time.Now())
-			if err != nil {
-				return fmt.Errorf("%w: %w", app.ErrUsage, err)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", up, down)
-			return err
+			var migrator *migrate.Migrator
+			var known models
+			return withModules(cmd, func(ctx context.Context) error {
+				draft, err := migrator.Draft(ctx, module, known.Models) // a module's schema has its name
+				if err != nil {
+					return migrationError(err)
+				}
+				if draft == (migrate.Draft{}) {
+					fmt.Fprintln(cmd.OutOrStdout(), "nothing to draft: the database has all that the models have")
+					return nil
+				}
+				if err := writeMigration(cmd, module, args[0], draft); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.ErrOrStderr(), "This is a draft: read it, and add what models do not know (indexes, constraints, values of rows that exist). Nothing was applied.")
+				return nil
+			}, &migrator, &known)
 		},
 	}
-	cmd.Flags().StringVar(&module, "module", "users", "module that owns the migration")
+	moduleFlag(cmd, &module)
 	return cmd
+}
+
+func moduleFlag(cmd *cobra.Command, module *string) {
+	cmd.Flags().StringVar(module, "module", "users", "module that owns the migration")
+}
+
+// writeMigration writes a pair of files into the sources of a module and prints their names.
+func writeMigration(cmd *cobra.Command, module, name string, draft migrate.Draft) error {
+	dir := filepath.Join("modules", module, "internal", "adapters", "postgres", "migrations")
+	up, down, err := migrate.Create(dir, name, draft, time.Now())
+	if err != nil {
+		return fmt.Errorf("%w: %w", app.ErrUsage, err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", up, down)
+	return err
 }

@@ -27,11 +27,12 @@ import (
 )
 
 // Module gives siblings users.Directory and operators' commands Operator. It needs config.Config, *database.Handle and
-// *slog.Logger, and adds to the groups "migrations" (fs.FS), "routes" (func(httpserver.API)), "startup" (startup.Task) and "metrics"
-// (prometheus.Collector).
+// *slog.Logger, and adds to the groups "migrations" (fs.FS), "models" (any: a bun model), "routes" (func(httpserver.API)),
+// "startup" (startup.Task) and "metrics" (prometheus.Collector).
 var Module = fx.Module("users",
 	fx.Provide(
 		fx.Annotate(postgres.Migrations, fx.ResultTags(`group:"migrations"`)),
+		fx.Annotate(postgres.Models, fx.ResultTags(`group:"models,flatten"`)),
 		fx.Annotate(newDirectory, fx.As(new(users.Directory))),
 		newOperator,
 		fx.Annotate(newRoutes, fx.ResultTags(`group:"routes"`)),

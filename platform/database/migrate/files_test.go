@@ -50,15 +50,29 @@ func TestCreate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	now := time.Date(2026, 3, 4, 1, 2, 3, 0, time.FixedZone("east", 3600))
-	up, down, err := migrate.Create(dir, "add_version", now)
+	up, down, err := migrate.Create(dir, "add_version", migrate.Draft{}, now)
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(dir, "20260304000203_add_version.tx.up.sql"), up)
 	require.Equal(t, filepath.Join(dir, "20260304000203_add_version.tx.down.sql"), down)
 	_, err = migrate.New("postgres://localhost/tickr", os.DirFS(dir))
 	require.NoError(t, err)
 
-	_, _, err = migrate.Create(dir, "add_version", now)
+	_, _, err = migrate.Create(dir, "add_version", migrate.Draft{}, now)
 	require.ErrorIs(t, err, fs.ErrExist)
+}
+
+func TestCreateWritesADraft(t *testing.T) {
+	t.Parallel()
+	up, down, err := migrate.Create(t.TempDir(), "a", migrate.Draft{Up: "SELECT 1;\n", Down: "SELECT 2;\n"}, time.Now())
+	require.NoError(t, err)
+	for file, want := range map[string]string{up: "SELECT 1;", down: "SELECT 2;"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(text), want)
+	}
+	findings, err := migrate.Lint(os.DirFS(filepath.Dir(up)))
+	require.NoError(t, err)
+	require.Empty(t, findings)
 }
 
 func TestCreateLeavesNoHalf(t *testing.T) {
@@ -66,7 +80,7 @@ func TestCreateLeavesNoHalf(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "20260304000000_a.tx.down.sql"), nil, 0o600))
-	_, _, err := migrate.Create(dir, "a", now)
+	_, _, err := migrate.Create(dir, "a", migrate.Draft{}, now)
 	require.ErrorIs(t, err, fs.ErrExist)
 	require.NoFileExists(t, filepath.Join(dir, "20260304000000_a.tx.up.sql"))
 }
@@ -75,10 +89,10 @@ func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{"", "AddVersion", "add-version", "add version", "../up", "é"} {
-		_, _, err := migrate.Create(dir, name, time.Now())
+		_, _, err := migrate.Create(dir, name, migrate.Draft{}, time.Now())
 		require.ErrorContains(t, err, "migration name", name)
 	}
-	_, _, err := migrate.Create(filepath.Join(dir, "absent"), "add_version", time.Now())
+	_, _, err := migrate.Create(filepath.Join(dir, "absent"), "add_version", migrate.Draft{}, time.Now())
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
