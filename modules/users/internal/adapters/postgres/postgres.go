@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/uptrace/bun"
 
 	"github.com/tickr/tickr/modules/users"
@@ -29,9 +31,10 @@ func Migrations() fs.FS {
 	return files
 }
 
-// DB gives the transaction of a ctx, or the pool.
+// DB is a database and its two doors: Conn gives the transaction of a ctx or the pool, to bun; Pool knows nothing of transactions.
 type DB interface {
 	Conn(ctx context.Context) bun.IDB
+	Pool() *pgxpool.Pool
 }
 
 // Repositories is the module's storage.
@@ -42,9 +45,17 @@ type Repositories struct {
 	Outbox        Outbox
 }
 
-// NewRepositories returns the storage behind a database.
+// NewRepositories returns the storage behind a database. It keeps prepared statements in connections.
 func NewRepositories(db DB) Repositories {
-	return Repositories{Users: Users{db}, Registrations: Registrations{db}, Sessions: Sessions{db}, Outbox: Outbox{db}}
+	return newRepositories(store{db, pgx.QueryExecModeCacheStatement})
+}
+
+// NewUnprepared returns the storage behind a pooler that gives each transaction another connection, as PgBouncer does: it keeps
+// nothing in one, and each read costs more.
+func NewUnprepared(db DB) Repositories { return newRepositories(store{db, pgx.QueryExecModeExec}) }
+
+func newRepositories(s store) Repositories {
+	return Repositories{Users: Users{s}, Registrations: Registrations{s}, Sessions: Sessions{s}, Outbox: Outbox{s}}
 }
 
 var (

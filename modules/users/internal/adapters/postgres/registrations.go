@@ -12,7 +12,7 @@ import (
 )
 
 // Registrations implements application.Registrations.
-type Registrations struct{ db DB }
+type Registrations struct{ db store }
 
 type registrationRow struct {
 	bun.BaseModel `bun:"table:users.registrations,alias:r"`

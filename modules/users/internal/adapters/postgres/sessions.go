@@ -12,7 +12,7 @@ import (
 )
 
 // Sessions implements application.Sessions.
-type Sessions struct{ db DB }
+type Sessions struct{ db store }
 
 type sessionRow struct {
 	bun.BaseModel `bun:"table:users.sessions,alias:s"`
@@ -36,22 +36,18 @@ func (r Sessions) Save(ctx context.Context, s *domain.Session) error {
 
 // ByID implements application.Sessions.
 func (r Sessions) ByID(ctx context.Context, id uuid.UUID) (*domain.Session, error) {
-	return r.one(ctx, "find session", r.byID(ctx, id))
+	state, err := readOne(ctx, r.db, sessionFields, selectSessionByID, id)
+	if err != nil {
+		return nil, fault("find session", err)
+	}
+	return domain.RestoreSession(state), nil
 }
 
 // LockByID implements application.Sessions.
 func (r Sessions) LockByID(ctx context.Context, id uuid.UUID) (*domain.Session, error) {
-	return r.one(ctx, "lock session", r.byID(ctx, id).For(forChange))
-}
-
-func (r Sessions) byID(ctx context.Context, id uuid.UUID) *bun.SelectQuery {
-	return r.db.Conn(ctx).NewSelect().Model((*sessionRow)(nil)).Where("s.id = ?", id)
-}
-
-func (r Sessions) one(ctx context.Context, attempt string, query *bun.SelectQuery) (*domain.Session, error) {
 	var row sessionRow
-	if err := query.Scan(ctx, &row); err != nil {
-		return nil, fault(attempt, err)
+	if err := r.db.Conn(ctx).NewSelect().Model(&row).Where("s.id = ?", id).For(forChange).Scan(ctx); err != nil {
+		return nil, fault("lock session", err)
 	}
 	return domain.RestoreSession(row.SessionState), nil
 }

@@ -12,15 +12,11 @@ import (
 )
 
 // Users implements application.Users.
-type Users struct{ db DB }
+type Users struct{ db store }
 
 type userRow struct {
 	bun.BaseModel `bun:"table:users.users,alias:u"`
 	domain.State
-}
-
-func (r *userRow) user() *domain.User {
-	return domain.Restore(r.State)
 }
 
 // mutable are the columns that Save writes: all but the key, the address and the time of creation.
@@ -43,42 +39,20 @@ func (r Users) Save(ctx context.Context, u *domain.User) error {
 
 // ByID implements application.Users.
 func (r Users) ByID(ctx context.Context, id users.ID) (*domain.User, error) {
-	return r.one(ctx, "find user by id", "u.id = ?", id, "")
+	state, err := readOne(ctx, r.db, userFields, selectUserByID, id)
+	if err != nil {
+		return nil, fault("find user by id", err)
+	}
+	return domain.Restore(state), nil
 }
 
 // ByEmail implements application.Users.
 func (r Users) ByEmail(ctx context.Context, email string) (*domain.User, error) {
-	return r.one(ctx, "find user by e-mail", "u.email = ?", email, "")
-}
-
-// LockByID implements application.Users.
-func (r Users) LockByID(ctx context.Context, id users.ID) (*domain.User, error) {
-	return r.one(ctx, "lock user by id", "u.id = ?", id, forChange)
-}
-
-// LockByEmail implements application.Users.
-func (r Users) LockByEmail(ctx context.Context, email string) (*domain.User, error) {
-	return r.one(ctx, "lock user by e-mail", "u.email = ?", email, forChange)
-}
-
-// LockByPhone implements application.Users.
-func (r Users) LockByPhone(ctx context.Context, phone string) (*domain.User, error) {
-	return r.one(ctx, "lock user by phone", "u.phone = ?", phone, forChange)
-}
-
-// forChange locks a row against other changes, but not against rows of siblings that start to refer to it.
-const forChange = "NO KEY UPDATE"
-
-func (r Users) one(ctx context.Context, attempt, where string, key any, lock string) (*domain.User, error) {
-	var row userRow
-	query := r.db.Conn(ctx).NewSelect().Model(&row).Where(where, key)
-	if lock != "" {
-		query = query.For(lock)
+	state, err := readOne(ctx, r.db, userFields, selectUserByEmail, email)
+	if err != nil {
+		return nil, fault("find user by e-mail", err)
 	}
-	if err := query.Scan(ctx); err != nil {
-		return nil, fault(attempt, err)
-	}
-	return row.user(), nil
+	return domain.Restore(state), nil
 }
 
 // ByIDs implements application.Users.
@@ -86,9 +60,41 @@ func (r Users) ByIDs(ctx context.Context, ids []users.ID) ([]*domain.User, error
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	var rows []userRow
-	err := r.db.Conn(ctx).NewSelect().Model(&rows).ExcludeColumn("password_hash").Where("u.id IN (?)", bun.List(ids)).Scan(ctx)
-	return usersOf(rows), fault("find users by id", err)
+	states, err := read(ctx, r.db, shownFields, selectUsersByIDs, array(ids))
+	if err != nil {
+		return nil, fault("find users by id", err)
+	}
+	found := make([]*domain.User, len(states))
+	for i, state := range states {
+		found[i] = domain.Restore(state)
+	}
+	return found, nil
+}
+
+// LockByID implements application.Users.
+func (r Users) LockByID(ctx context.Context, id users.ID) (*domain.User, error) {
+	return r.lock(ctx, "lock user by id", "u.id = ?", id)
+}
+
+// LockByEmail implements application.Users.
+func (r Users) LockByEmail(ctx context.Context, email string) (*domain.User, error) {
+	return r.lock(ctx, "lock user by e-mail", "u.email = ?", email)
+}
+
+// LockByPhone implements application.Users.
+func (r Users) LockByPhone(ctx context.Context, phone string) (*domain.User, error) {
+	return r.lock(ctx, "lock user by phone", "u.phone = ?", phone)
+}
+
+// forChange locks a row against other changes, but not against rows of siblings that start to refer to it.
+const forChange = "NO KEY UPDATE"
+
+func (r Users) lock(ctx context.Context, attempt, where string, key any) (*domain.User, error) {
+	var row userRow
+	if err := r.db.Conn(ctx).NewSelect().Model(&row).Where(where, key).For(forChange).Scan(ctx); err != nil {
+		return nil, fault(attempt, err)
+	}
+	return domain.Restore(row.State), nil
 }
 
 // List implements application.Users.
@@ -102,8 +108,14 @@ func (r Users) List(ctx context.Context, f application.Filter, page application.
 	} else {
 		query = query.Offset(int64(page.Offset))
 	}
-	err := query.Scan(ctx)
-	return usersOf(rows), fault("list users", err)
+	if err := query.Scan(ctx); err != nil {
+		return nil, fault("list users", err)
+	}
+	found := make([]*domain.User, len(rows))
+	for i := range rows {
+		found[i] = domain.Restore(rows[i].State)
+	}
+	return found, nil
 }
 
 // Count implements application.Users.
@@ -136,20 +148,13 @@ func filtered(query *bun.SelectQuery, f application.Filter) *bun.SelectQuery {
 
 // Stats implements application.Users.
 func (r Users) Stats(ctx context.Context, since time.Time) (users.Stats, error) {
+	groups, err := r.countByRole(ctx)
+	if err != nil {
+		return users.Stats{}, err
+	}
 	stats := users.Stats{ByRole: map[users.Role]int64{}}
 	for _, role := range users.Roles() {
 		stats.ByRole[role] = 0
-	}
-	var groups []struct {
-		Role     users.Role
-		IsActive bool
-		Count    int64
-	}
-	// Grouped by exactly the columns of idx_users_active_role, which answers alone.
-	err := r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).
-		Column("is_active", "role").ColumnExpr("count(*) AS count").Group("is_active", "role").Scan(ctx, &groups)
-	if err != nil {
-		return users.Stats{}, fault("count users by role", err)
 	}
 	for _, g := range groups {
 		stats.Total += g.Count
@@ -158,8 +163,26 @@ func (r Users) Stats(ctx context.Context, since time.Time) (users.Stats, error) 
 			stats.Active += g.Count
 		}
 	}
-	stats.Signups24h, err = r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).Where("u.created_at >= ?", since).Count(ctx)
-	return stats, fault("count new users", err)
+	stats.Signups24h, err = r.countSince(ctx, since)
+	return stats, err
+}
+
+type roleCount struct {
+	Role     users.Role
+	IsActive bool
+	Count    int64
+}
+
+func (r Users) countByRole(ctx context.Context) ([]roleCount, error) {
+	var groups []roleCount
+	err := r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).
+		Column("is_active", "role").ColumnExpr("count(*) AS count").Group("is_active", "role").Scan(ctx, &groups)
+	return groups, fault("count users by role", err)
+}
+
+func (r Users) countSince(ctx context.Context, since time.Time) (int64, error) {
+	n, err := r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).Where("u.created_at >= ?", since).Count(ctx)
+	return n, fault("count new users", err)
 }
 
 // AdminExists implements application.Users.
@@ -173,20 +196,20 @@ const lastAdminLock = 0x7469636b7201
 
 // OtherActiveAdmin implements application.Users.
 func (r Users) OtherActiveAdmin(ctx context.Context, id users.ID) (bool, error) {
-	conn := r.db.Conn(ctx)
-	if _, err := conn.NewRaw("SELECT pg_advisory_xact_lock(?)", lastAdminLock).Exec(ctx); err != nil {
-		return false, fault("lock administrators", err)
+	if err := r.lockAdmins(ctx); err != nil {
+		return false, err
 	}
 	// A statement of its own: its snapshot is taken once the lock is held.
-	exists, err := conn.NewSelect().Model((*userRow)(nil)).
-		Where("u.role = ?", users.Admin).Where("u.is_active").Where("u.id <> ?", id).Exists(ctx)
-	return exists, fault("look for another administrator", err)
+	return r.otherActiveAdmin(ctx, id)
 }
 
-func usersOf(rows []userRow) []*domain.User {
-	found := make([]*domain.User, len(rows))
-	for i := range rows {
-		found[i] = rows[i].user()
-	}
-	return found
+func (r Users) lockAdmins(ctx context.Context) error {
+	_, err := r.db.Conn(ctx).NewRaw("SELECT pg_advisory_xact_lock(?)", lastAdminLock).Exec(ctx)
+	return fault("lock administrators", err)
+}
+
+func (r Users) otherActiveAdmin(ctx context.Context, id users.ID) (bool, error) {
+	exists, err := r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)).
+		Where("u.role = ?", users.Admin).Where("u.is_active").Where("u.id <> ?", id).Exists(ctx)
+	return exists, fault("look for another administrator", err)
 }

@@ -1,0 +1,109 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/uptrace/bun"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// The reads behind nearly every request. Their text never changes, so PostgreSQL parses and plans each once for a connection, where
+// it does that anew for every statement that bun writes. Each has one parameter.
+const (
+	selectUserByID    = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE id = $1"
+	selectUserByEmail = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE email = $1"
+	selectUsersByIDs  = "SELECT " + shownColumns + " FROM users.users WHERE id = ANY ($1)"
+	selectSessionByID = "SELECT id, user_id, token_hash, previous_hash, exchanged_at, created_at, expires_at, ended_at, end_reason" +
+		" FROM users.sessions WHERE id = $1"
+
+	// shownColumns are those of a user but for the hash of the password.
+	shownColumns = "id, email, phone, first_name, last_name, role, is_organizer, email_verified, phone_verified, is_active, last_login_at," +
+		" created_at, updated_at, deactivated_at, deactivated_by, deactivation_reason, version"
+)
+
+// shownFields returns where the shownColumns of a user go.
+func shownFields(s *domain.State) []any {
+	return []any{
+		&s.ID, &s.Email, &s.Phone, &s.FirstName, &s.LastName, &s.Role, &s.IsOrganizer, &s.EmailVerified, &s.PhoneVerified, &s.IsActive,
+		&s.LastLoginAt, &s.CreatedAt, &s.UpdatedAt, &s.DeactivatedAt, &s.DeactivatedBy, &s.DeactivationReason, &s.Version,
+	}
+}
+
+// userFields returns where all columns of a user go.
+func userFields(s *domain.State) []any { return append([]any{&s.PasswordHash}, shownFields(s)...) }
+
+// sessionFields returns where the columns of a session go.
+func sessionFields(s *domain.SessionState) []any {
+	return []any{&s.ID, &s.UserID, &s.TokenHash, &s.PreviousHash, &s.ExchangedAt, &s.CreatedAt, &s.ExpiresAt, &s.EndedAt, &s.EndReason}
+}
+
+// store is a database together with the way its constant statements are sent.
+type store struct {
+	DB
+	mode pgx.QueryExecMode
+}
+
+// rows is what both doors of a database answer with.
+type rows interface {
+	Next() bool
+	Scan(targets ...any) error
+	Err() error
+}
+
+// query sends a constant statement, in the transaction of ctx where there is one. The rows are to be closed.
+func (s store) query(ctx context.Context, statement string, arg any) (found rows, closeRows func(), err error) {
+	if tx, ok := s.Conn(ctx).(bun.Tx); ok {
+		// Past bun, which would write the argument into the text.
+		found, err := tx.Tx.QueryContext(ctx, statement, s.mode, arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		return found, func() { _ = found.Close() }, nil
+	}
+	direct, err := s.Pool().Query(ctx, statement, s.mode, arg)
+	return direct, direct.Close, err
+}
+
+// read returns what a constant statement finds, its columns in the targets of a T.
+func read[T any](ctx context.Context, s store, targets func(*T) []any, statement string, arg any) ([]T, error) {
+	found, closeRows, err := s.query(ctx, statement, arg)
+	if err != nil {
+		return nil, err
+	}
+	defer closeRows()
+	var all []T
+	for found.Next() {
+		var row T
+		if err := found.Scan(targets(&row)...); err != nil {
+			return nil, err
+		}
+		all = append(all, row)
+	}
+	return all, found.Err()
+}
+
+// readOne is read of a statement that finds one row at most. It fails with sql.ErrNoRows.
+func readOne[T any](ctx context.Context, s store, targets func(*T) []any, statement string, arg any) (T, error) {
+	found, err := read(ctx, s, targets, statement, arg)
+	if err == nil && len(found) == 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return *new(T), err
+	}
+	return found[0], nil
+}
+
+// array writes IDs as PostgreSQL does. Without a prepared statement nothing tells pgx that a slice is a uuid[].
+func array(ids []users.ID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return "{" + strings.Join(texts, ",") + "}"
+}
