@@ -72,7 +72,7 @@ func (s slow) part() fx.Option {
 func TestStopsInOrder(t *testing.T) {
 	t.Parallel()
 	cfg := configuration(t, dbtest.Empty(t).DSN)
-	cfg.HTTP.ShutdownDelay = time.Second
+	cfg.HTTP.ShutdownDelay = 2 * time.Second
 	route := newSlow()
 	var db *database.Handle
 	p := start(t, cfg, route.part(), fx.Populate(&db))
