@@ -91,6 +91,19 @@ func (s *Schema) TestFirstMigrationIsTheContract() {
 	}, s.sorted(s.lines(db, describeIndexes)))
 }
 
+// TestOneIndexForEachRule: a second index for the same uniqueness costs every insert.
+func (s *Schema) TestOneIndexForEachRule() {
+	db := dbtest.New(s.T(), postgres.Migrations())
+	s.Equal([]string{
+		`CREATE UNIQUE INDEX "PK_users" ON users.users USING btree (id)`,
+		`CREATE INDEX idx_users_active_role ON users.users USING btree (is_active, role, email_verified, is_organizer)`,
+		`CREATE INDEX idx_users_created_at ON users.users USING btree (created_at DESC, id DESC)`,
+		`CREATE UNIQUE INDEX idx_users_email ON users.users USING btree (email)`,
+		`CREATE UNIQUE INDEX idx_users_phone ON users.users USING btree (phone) WHERE (phone IS NOT NULL)`,
+		`CREATE INDEX idx_users_role ON users.users USING btree (role, created_at DESC, id DESC)`,
+	}, s.sorted(s.lines(db, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'users' AND tablename = 'users'")))
+}
+
 // sorted puts constraints' indexes first, independent of the collation of the server.
 func (*Schema) sorted(definitions []string) []string {
 	slices.SortFunc(definitions, func(a, b string) int {

@@ -1,0 +1,7 @@
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_phone;
+--bun:split
+CREATE INDEX CONCURRENTLY idx_users_phone ON users.users (phone) WHERE phone IS NOT NULL;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_email;
+--bun:split
+CREATE INDEX CONCURRENTLY idx_users_email ON users.users (email);
