@@ -13,12 +13,21 @@ import (
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
 func TestRepositories(t *testing.T) {
-	suite.Run(t, &userstest.RepositorySuite{New: func(t *testing.T) userstest.Ports {
+	suite.Run(t, repositories(postgres.NewRepositories))
+}
+
+func TestUnpreparedRepositories(t *testing.T) {
+	suite.Run(t, repositories(postgres.NewUnprepared))
+}
+
+// repositories is the suite over one way to read.
+func repositories(over func(postgres.DB) postgres.Repositories) *userstest.RepositorySuite {
+	return &userstest.RepositorySuite{New: func(t *testing.T) userstest.Ports {
 		t.Helper()
 		db := dbtest.New(t, postgres.Migrations())
-		stored := postgres.NewRepositories(db)
+		stored := over(db)
 		return userstest.Ports{
 			Tx: db, Users: stored.Users, Registrations: stored.Registrations, Sessions: stored.Sessions, Outbox: stored.Outbox,
 		}
-	}})
+	}}
 }

@@ -1,0 +1,199 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Statement is one thing that the module asks of PostgreSQL, and how that is meant to be answered.
+type Statement struct {
+	// Name is the repository's method and, where that sends several statements, which of them.
+	Name    string
+	Purpose string
+	// Indexes are the only ones that serve the statement, the first of them its plainest text: no plan uses another one, or reads a
+	// table from end to end.
+	Indexes []string
+	// Reason says why there are no Indexes.
+	Reason string
+	// Queries are what is sent, the plainest first: conditions that may be left out make a text for each set of them.
+	Queries []Query
+}
+
+// Query is a text as PostgreSQL gets it. bun writes arguments into it; Args are those that travel apart.
+type Query struct {
+	SQL  string
+	Args []any
+}
+
+// onlyInserts is why a statement needs no index.
+const onlyInserts = "adds a row and looks for none"
+
+// Catalogue returns every statement that the repositories send, with arguments as they occur around now. The texts are the
+// repositories' own, caught on their way out; nothing runs.
+func Catalogue(now time.Time) []Statement {
+	recorded := new(recorder)
+	ctx, r, sent := context.Background(), NewRepositories(recorded.db()), recorded.sent
+
+	id, hash, text, yesterday := uuid.UUID{15: 1}, domain.HashToken("token"), "text", now.AddDate(0, 0, -1)
+	attempt := domain.Registration{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now}
+	reachable := attempt
+	reachable.Phone = &text
+	mail := application.QueuedMail{ID: id, Kind: application.MailVerifyEmail, UserID: id, SealedToken: hash, CreatedAt: now}
+
+	withUsers := func(write func(context.Context, *domain.User) error) []Query {
+		for _, state := range accounts(now) {
+			_ = write(ctx, domain.Restore(state))
+		}
+		return sent()
+	}
+	withSessions := func(write func(context.Context, *domain.Session) error) []Query {
+		for _, state := range sessions(now) {
+			_ = write(ctx, domain.RestoreSession(state))
+		}
+		return sent()
+	}
+	list := func(filters ...application.Filter) []Query {
+		const limit = application.DefaultLimit + 1
+		pages := []application.Page{{Limit: limit}, {Limit: limit, Offset: limit}, {Limit: limit, After: &application.Cursor{CreatedAt: now, ID: id}}}
+		for _, f := range filters {
+			for _, page := range pages {
+				_, _ = r.Users.List(ctx, f, page)
+			}
+		}
+		return sent()
+	}
+	count := func(filters []application.Filter) []Query {
+		for _, f := range filters {
+			_, _ = r.Users.Count(ctx, f)
+		}
+		return sent()
+	}
+	untimed, until := conditions(nil, nil), conditions(nil, &now)
+	since := append(conditions(&yesterday, nil), conditions(&yesterday, &now)...)
+	yes, few, fewest, most := true, users.Organizer, users.Admin, users.Participant
+
+	return []Statement{
+		{Name: "Users.Insert", Purpose: "add an account", Reason: onlyInserts, Queries: withUsers(r.Users.Insert)},
+		{Name: "Users.Save", Purpose: "store a locked account", Indexes: []string{"PK_users"}, Queries: withUsers(r.Users.Save)},
+		{Name: "Users.ByID", Purpose: "mail an account", Indexes: []string{"PK_users"}, Queries: sent(r.Users.ByID(ctx, id))},
+		{Name: "Users.ByEmail", Purpose: "log in", Indexes: []string{"idx_users_email"}, Queries: sent(r.Users.ByEmail(ctx, text))},
+		{Name: "Users.ByIDs", Purpose: "show accounts that are not cached", Indexes: []string{"PK_users"},
+			Queries: sent(r.Users.ByIDs(ctx, []users.ID{id, {}}))},
+		{Name: "Users.LockByID", Purpose: "change an account", Indexes: []string{"PK_users"}, Queries: sent(r.Users.LockByID(ctx, id))},
+		{Name: "Users.LockByEmail", Purpose: "register an address again", Indexes: []string{"idx_users_email"},
+			Queries: sent(r.Users.LockByEmail(ctx, text))},
+		{Name: "Users.LockByPhone", Purpose: "take a number from its holder", Indexes: []string{"idx_users_phone"},
+			Queries: sent(r.Users.LockByPhone(ctx, text))},
+		{Name: "Users.List", Purpose: "list accounts, newest first", Indexes: []string{"idx_users_created_at"},
+			Queries: list(application.Filter{}, application.Filter{IsActive: &yes})},
+		{Name: "Users.List of few", Purpose: "list organizers or administrators", Indexes: []string{"idx_users_role"},
+			Queries: list(application.Filter{Role: &few}, application.Filter{Role: &few, IsActive: &yes},
+				application.Filter{Role: &fewest}, application.Filter{Role: &fewest, IsActive: &yes})},
+		// Nearly every account is one: to pass over the others costs little.
+		{Name: "Users.List of most", Purpose: "list participants", Indexes: []string{"idx_users_created_at", "idx_users_role"},
+			Queries: list(application.Filter{Role: &most}, application.Filter{Role: &most, IsActive: &yes})},
+		{Name: "Users.List by conditions", Purpose: "search the list", Indexes: []string{"idx_users_created_at", "idx_users_role", "idx_users_active_role"},
+			Queries: list(slices.Concat(untimed, since, until)...)},
+		{Name: "Users.Count", Purpose: "say how long a list is", Indexes: []string{"idx_users_active_role", "idx_users_role"},
+			Queries: count(untimed)},
+		{Name: "Users.Count since a time", Purpose: "say how long the list of a day is",
+			Indexes: []string{"idx_users_created_at", "idx_users_role", "idx_users_active_role"},
+			Queries: count(since)},
+		{Name: "Users.Count until a time", Purpose: "say how long a list of older accounts is",
+			Reason: "is most of the table by conditions that no index holds together", Queries: count(until)},
+		{Name: "Users.Stats by role", Purpose: "count accounts", Indexes: []string{"idx_users_active_role"},
+			Queries: sent(r.Users.countByRole(ctx))},
+		{Name: "Users.Stats of a day", Purpose: "count new accounts", Indexes: []string{"idx_users_created_at"},
+			Queries: sent(r.Users.countSince(ctx, yesterday))},
+		{Name: "Users.AdminExists", Purpose: "look for any administrator at the start", Indexes: []string{"idx_users_role"},
+			Queries: sent(r.Users.AdminExists(ctx))},
+		{Name: "Users.OtherActiveAdmin lock", Purpose: "let one administrator go at a time", Reason: "reads no table",
+			Queries: sent(r.Users.lockAdmins(ctx))},
+		{Name: "Users.OtherActiveAdmin", Purpose: "keep the last administrator", Indexes: []string{"idx_users_role"},
+			Queries: sent(r.Users.otherActiveAdmin(ctx, id))},
+
+		{Name: "Registrations.Add", Purpose: "note an attempt", Reason: onlyInserts, Queries: sent(r.Registrations.Add(ctx, attempt), r.Registrations.Add(ctx, reachable))},
+		{Name: "Registrations.Newest", Purpose: "log in before the address is verified", Indexes: []string{"idx_registrations_user"},
+			Queries: sent(r.Registrations.Newest(ctx, id))},
+		{Name: "Registrations.Owner", Purpose: "find the account of a token", Indexes: []string{"UQ_registrations_token_hash"},
+			Queries: sent(r.Registrations.Owner(ctx, hash))},
+		{Name: "Registrations.Take", Purpose: "redeem a token once", Indexes: []string{"UQ_registrations_token_hash"},
+			Queries: sent(r.Registrations.Take(ctx, hash, now))},
+		{Name: "Registrations.Void", Purpose: "void the other attempts", Indexes: []string{"idx_registrations_user"},
+			Queries: sent(r.Registrations.Void(ctx, id))},
+		{Name: "Registrations.VoidExpired", Purpose: "drop old attempts", Indexes: []string{"idx_registrations_user"},
+			Queries: sent(r.Registrations.VoidExpired(ctx, id, now))},
+
+		{Name: "Sessions.Insert", Purpose: "log in", Reason: onlyInserts, Queries: withSessions(r.Sessions.Insert)},
+		{Name: "Sessions.Save", Purpose: "exchange or end a session", Indexes: []string{"PK_sessions"}, Queries: withSessions(r.Sessions.Save)},
+		{Name: "Sessions.ByID", Purpose: "check the session of a request", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.ByID(ctx, id))},
+		{Name: "Sessions.LockByID", Purpose: "refresh; log out", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.LockByID(ctx, id))},
+		{Name: "Sessions.EndAll", Purpose: "end the sessions of an account", Indexes: []string{"idx_sessions_user"},
+			Queries: sent(r.Sessions.EndAll(ctx, id, uuid.Nil, domain.EndedByPassword, now))},
+
+		{Name: "Outbox.Append", Purpose: "queue mail", Reason: onlyInserts, Queries: sent(r.Outbox.Append(ctx, mail))},
+		{Name: "Outbox.Lease", Purpose: "take the mail that is due first", Indexes: []string{"idx_outbox_due", "PK_outbox"},
+			Queries: sent(r.Outbox.Lease(ctx, now, now))},
+		{Name: "Outbox.Delivered", Purpose: "remove sent mail", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, id))},
+		{Name: "Outbox.Retry", Purpose: "put mail off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, id, now, text))},
+		{Name: "Outbox.Bury", Purpose: "give mail up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, id, now, text))},
+	}
+}
+
+// conditions returns filters with every set of the conditions that may be left out, on accounts created since from and until to.
+func conditions(from, to *time.Time) []application.Filter {
+	yes, no, role := true, false, users.Organizer
+	all := []application.Filter{{CreatedFrom: from, CreatedTo: to}}
+	for _, set := range []func(*application.Filter){
+		func(f *application.Filter) { f.Role = &role },
+		func(f *application.Filter) { f.IsActive = &no },
+		func(f *application.Filter) { f.EmailVerified = &yes },
+		func(f *application.Filter) { f.IsOrganizer = &yes },
+	} {
+		for _, f := range all {
+			set(&f)
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// accounts returns users with every set of optional columns: bun writes DEFAULT for one that is empty, and asks for what it became.
+func accounts(now time.Time) []domain.State {
+	id, text := uuid.UUID{15: 1}, "text"
+	var all []domain.State
+	for _, phone := range []*string{nil, &text} {
+		for _, hash := range []*string{nil, &text} {
+			for _, login := range []*time.Time{nil, &now} {
+				u := domain.State{ID: id, Phone: phone, PasswordHash: hash, LastLoginAt: login, CreatedAt: now, UpdatedAt: now}
+				left := u
+				left.DeactivatedAt, left.DeactivatedBy = &now, &id
+				told := left
+				told.DeactivationReason = &text
+				all = append(all, u, left, told)
+			}
+		}
+	}
+	return all
+}
+
+// sessions returns a session at each stage of its life.
+func sessions(now time.Time) []domain.SessionState {
+	id, reason := uuid.UUID{15: 1}, domain.EndedByLogout
+	fresh := domain.SessionState{ID: id, UserID: id, TokenHash: id[:], CreatedAt: now, ExpiresAt: now}
+	exchanged := fresh
+	exchanged.PreviousHash, exchanged.ExchangedAt = id[:], &now
+	all := []domain.SessionState{fresh, exchanged}
+	for _, s := range all {
+		s.EndedAt, s.EndReason = &now, &reason
+		all = append(all, s)
+	}
+	return all
+}

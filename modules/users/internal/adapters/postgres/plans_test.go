@@ -1,0 +1,187 @@
+package postgres_test
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"github.com/stretchr/testify/suite"
+
+	"github.com/tickr/tickr/modules/users/internal/adapters/postgres"
+	"github.com/tickr/tickr/platform/database/dbtest"
+)
+
+// crowd is 100,000 accounts as they are spread: three quarters are active participants, one in twenty organizes, one in a thousand
+// is an administrator. They registered evenly through a year.
+const crowd = `
+	INSERT INTO users.users (id, email, phone, password_hash, first_name, last_name, role, is_organizer, email_verified, phone_verified,
+		is_active, created_at, updated_at)
+	SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, 'user' || i || '@example.com',
+		CASE WHEN i % 3 = 0 THEN '+2162' || lpad(i::text, 7, '0') END, rpad('$argon2id$', 97, md5(i::text)), 'First' || i % 500, 'Last' || i % 900,
+		CASE WHEN i % 1000 = 0 THEN 'ADMIN' WHEN i % 20 = 1 THEN 'ORGANIZER' ELSE 'PARTICIPANT' END,
+		i % 20 = 1, i % 10 <> 0 OR i % 1000 = 0, i % 6 = 0, i % 5 <> 0 OR i % 1000 = 0, $1::timestamp - (100000 - i) * interval '315 seconds', $1
+	FROM generate_series(1, 100000) i;
+	INSERT INTO users.sessions (id, user_id, token_hash, created_at, expires_at, ended_at)
+	SELECT gen_random_uuid(), id, sha256(id::text::bytea), created_at, created_at + interval '30 days', CASE WHEN is_active THEN created_at END
+	FROM users.users WHERE phone IS NOT NULL;
+	INSERT INTO users.registrations (id, user_id, token_hash, password_hash, first_name, last_name, created_at, expires_at)
+	SELECT gen_random_uuid(), id, sha256((id || '/' || n)::bytea), password_hash, first_name, last_name, created_at, created_at + interval '1 day'
+	FROM users.users, generate_series(1, 2) n WHERE NOT email_verified;
+	INSERT INTO users.outbox (id, kind, user_id, created_at, due_at)
+	SELECT gen_random_uuid(), 'verify_email', id, created_at, created_at FROM users.users WHERE NOT email_verified`
+
+// Plans holds every statement of the catalogue to the indexes it names, on a crowd.
+type Plans struct {
+	suite.Suite
+
+	conn *pgx.Conn
+	now  time.Time
+}
+
+func TestPlans(t *testing.T) { suite.Run(t, new(Plans)) }
+
+func (s *Plans) SetupSuite() {
+	db := dbtest.New(s.T(), postgres.Migrations())
+	s.now = time.Now().UTC().Truncate(time.Microsecond)
+	// A connection of its own: filling takes longer than the pool allows a statement.
+	conn, err := pgx.Connect(s.T().Context(), db.DSN)
+	s.Require().NoError(err)
+	s.T().Cleanup(func() { _ = conn.Close(context.Background()) })
+	for statement := range strings.SplitSeq(crowd, ";") {
+		var args []any
+		if strings.Contains(statement, "$1") {
+			args = []any{s.now}
+		}
+		_, err := conn.Exec(s.T().Context(), statement, args...)
+		s.Require().NoError(err)
+	}
+	_, err = conn.Exec(s.T().Context(), "VACUUM (ANALYZE) users.users, users.sessions, users.registrations, users.outbox")
+	s.Require().NoError(err)
+	s.conn = conn
+}
+
+// node is a step of a plan, as EXPLAIN (FORMAT JSON) prints it.
+type node struct {
+	Type     string  `json:"Node Type"`
+	Index    string  `json:"Index Name"`
+	Relation string  `json:"Relation Name"`
+	Cost     float64 `json:"Total Cost"`
+	Plans    []node
+}
+
+// scans returns the indexes of a plan, and a table that is read from end to end as "all of" it.
+func (n node) scans() []string {
+	var found []string
+	switch {
+	case n.Index != "":
+		found = append(found, n.Index)
+	case n.Type == "Seq Scan":
+		found = append(found, "all of "+n.Relation)
+	}
+	for _, child := range n.Plans {
+		found = append(found, child.scans()...)
+	}
+	return found
+}
+
+// explain returns what the plan of a text scans.
+func (s *Plans) explain(text string, args ...any) []string {
+	// Described first, so that parameters have the types that a prepared statement gives them.
+	args = append([]any{pgx.QueryExecModeDescribeExec}, args...)
+	var raw []byte
+	s.Require().NoError(s.conn.QueryRow(s.T().Context(), "EXPLAIN (FORMAT JSON) "+text, args...).Scan(&raw), text)
+	var plans []struct{ Plan node }
+	s.Require().NoError(json.Unmarshal(raw, &plans))
+	return plans[0].Plan.scans()
+}
+
+// explainGeneric is explain for the plan that a prepared statement gets when it has run a few times: the same for all arguments.
+func (s *Plans) explainGeneric(query postgres.Query) []string {
+	exec := func(text string) {
+		_, err := s.conn.Exec(s.T().Context(), text)
+		s.Require().NoError(err, text)
+	}
+	exec("SET plan_cache_mode = force_generic_plan")
+	exec("PREPARE catalogued AS " + query.SQL)
+	defer exec("DEALLOCATE catalogued")
+	defer exec("RESET plan_cache_mode")
+	return s.explain("EXECUTE catalogued (NULL" + strings.Repeat(", NULL", len(query.Args)-1) + ")")
+}
+
+func (s *Plans) TestIndexesServe() {
+	for _, statement := range postgres.Catalogue(s.now) {
+		s.Run(statement.Name, func() {
+			s.Require().NotEqual(statement.Indexes == nil, statement.Reason == "", "name the indexes that serve it, or the reason why none does")
+			s.Require().NotEmpty(statement.Purpose)
+			s.Require().NotEmpty(statement.Queries)
+			for i, query := range statement.Queries {
+				plans := [][]string{s.explain(query.SQL, query.Args...)}
+				if len(query.Args) > 0 {
+					plans = append(plans, s.explainGeneric(query))
+				}
+				if statement.Reason != "" {
+					continue
+				}
+				_, shape, _ := strings.Cut(query.SQL, " FROM ")
+				for _, scans := range plans {
+					s.NotEmpty(scans, shape)
+					s.Subset(statement.Indexes, scans, shape)
+					if i == 0 {
+						s.Contains(scans, statement.Indexes[0], shape)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestTheTestSees a missing index, an unused one and a table that is read from end to end.
+func (s *Plans) TestTheTestSees() {
+	s.Equal([]string{"PK_users"}, s.explain("SELECT email FROM users.users WHERE id = $1", "00000000-0000-7000-8000-000000000001"))
+	s.Equal([]string{"all of users"}, s.explain("SELECT email FROM users.users WHERE first_name = 'First1'"))
+	s.Equal([]string{"all of users"}, s.explainGeneric(postgres.Query{SQL: "SELECT email FROM users.users WHERE last_name = $1", Args: []any{"x"}}))
+	s.Empty(s.explain("SELECT 1"))
+}
+
+// TestCatalogueIsComplete compares it with the methods that there are.
+func TestCatalogueIsComplete(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, statement := range postgres.Catalogue(time.Now()) {
+		method, _, _ := strings.Cut(statement.Name, " ")
+		names[method] = true
+	}
+	for repository := range reflect.TypeFor[postgres.Repositories]().Fields() {
+		for method := range repository.Type.Methods() {
+			require.True(t, names[repository.Name+"."+method.Name], "%s.%s is not in the catalogue", repository.Name, method.Name)
+			delete(names, repository.Name+"."+method.Name)
+		}
+	}
+	require.Empty(t, names, "statements of methods that there are not")
+}
+
+// TestConstantReadsKnowEveryColumn compares the columns that are written with those that are read.
+func TestConstantReadsKnowEveryColumn(t *testing.T) {
+	t.Parallel()
+	texts := map[string]string{}
+	for _, statement := range postgres.Catalogue(time.Now()) {
+		texts[statement.Name] = statement.Queries[0].SQL
+	}
+	columns := func(text, from, to string) []string {
+		_, text, _ = strings.Cut(text, from)
+		text, _, _ = strings.Cut(text, to)
+		return slices.Sorted(strings.SplitSeq(strings.NewReplacer(`"`, "", " ", "").Replace(text), ","))
+	}
+	user := columns(texts["Users.Insert"], "(", ")")
+	require.Equal(t, user, columns(texts["Users.ByID"], "SELECT ", " FROM"))
+	require.Equal(t, user, columns(texts["Users.ByEmail"], "SELECT ", " FROM"))
+	require.NotContains(t, texts["Users.ByIDs"], "password_hash")
+	require.Len(t, columns(texts["Users.ByIDs"], "SELECT ", " FROM"), len(user)-1)
+	require.Equal(t, columns(texts["Sessions.Insert"], "(", ")"), columns(texts["Sessions.ByID"], "SELECT ", " FROM"))
+}
