@@ -5,6 +5,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"net"
 	"net/url"
@@ -87,6 +88,9 @@ type Database struct {
 	ConnectionTimeout Millis `env:"DB_CONNECTION_TIMEOUT" envDefault:"10000"`
 	IdleTimeout       Millis `env:"DB_IDLE_TIMEOUT" envDefault:"30000"`
 
+	// Prepared keeps prepared statements in connections: off behind PgBouncer in transaction mode.
+	Prepared Switch `env:"DB_PREPARED" envDefault:"on"`
+
 	MigrateOnStart bool `env:"DB_MIGRATE_ON_START"` // unset: true, false in production
 }
 
@@ -136,6 +140,30 @@ type Bootstrap struct {
 type Log struct {
 	Level  string `env:"LOG_LEVEL" envDefault:"info"` // debug, info, warn or error
 	Format string `env:"LOG_FORMAT"`                  // text or json; unset: text, json in production
+}
+
+// Switch is a boolean that its variable gives as on or off.
+type Switch bool
+
+// UnmarshalText reads on or off.
+func (s *Switch) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "on":
+		*s = true
+	case "off":
+		*s = false
+	default:
+		return errors.New("neither on nor off")
+	}
+	return nil
+}
+
+// String is on or off.
+func (s Switch) String() string {
+	if s {
+		return "on"
+	}
+	return "off"
 }
 
 // Millis is a duration that its variable gives in whole milliseconds.

@@ -61,6 +61,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, 20, c.Database.PoolSize)
 	require.Equal(t, 10*time.Second, time.Duration(c.Database.ConnectionTimeout))
 	require.Equal(t, 30*time.Second, time.Duration(c.Database.IdleTimeout))
+	require.True(t, bool(c.Database.Prepared))
 	require.True(t, c.Database.MigrateOnStart)
 	require.Equal(t, Private{DataDir: ".data"}, c.Private)
 	require.Equal(t, 5*time.Minute, c.Cache.TTL())
@@ -99,6 +100,7 @@ func TestValues(t *testing.T) {
 		"HTTP_CORS_ORIGINS":    "http://localhost:5173,https://tickr.example.org",
 		"DATA_DIR":             "/srv/tickr",
 		"DB_IDLE_TIMEOUT":      "1500",
+		"DB_PREPARED":          "off",
 		"CACHE_MAX_MB":         "0",
 		"SHUTDOWN_DELAY":       "5s",
 	})
@@ -110,6 +112,7 @@ func TestValues(t *testing.T) {
 	require.Equal(t, []string{"http://localhost:5173", "https://tickr.example.org"}, c.HTTP.CORSOrigins)
 	require.Equal(t, 5*time.Second, c.HTTP.ShutdownDelay)
 	require.Equal(t, 1500*time.Millisecond, time.Duration(c.Database.IdleTimeout))
+	require.False(t, bool(c.Database.Prepared))
 	require.Equal(t, "/srv/tickr/mail", c.Mail.Dir)
 	require.Zero(t, c.Cache.MaxMB)
 }
@@ -129,6 +132,7 @@ func TestMistakes(t *testing.T) {
 		"DB_POOL_SIZE":             {"0", "-1", "1001", "many", "1.5"},
 		"DB_CONNECTION_TIMEOUT":    {"0", "-5", "10s", "99999999999999999999"},
 		"DB_IDLE_TIMEOUT":          {"0", "half an hour"},
+		"DB_PREPARED":              {"true", "ON", "0"},
 		"DB_MIGRATE_ON_START":      {"maybe"},
 		"CACHE_TTL":                {"0", "86401", "5m"},
 		"CACHE_MAX_MB":             {"-1", "a lot"},

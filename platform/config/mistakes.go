@@ -102,6 +102,8 @@ func wanted(t reflect.Type) string {
 		return "a duration such as 90s, 15m or 720h"
 	case reflect.TypeFor[Millis]():
 		return "a whole number of milliseconds"
+	case reflect.TypeFor[Switch]():
+		return "on or off"
 	case reflect.TypeFor[bool]():
 		return "true or false"
 	default:

@@ -50,7 +50,12 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
-func newRepositories(db *database.Handle) postgres.Repositories { return postgres.NewRepositories(db) }
+func newRepositories(db *database.Handle, cfg config.Config) postgres.Repositories {
+	if cfg.Database.Prepared {
+		return postgres.NewRepositories(db)
+	}
+	return postgres.NewUnprepared(db)
+}
 
 func newCache(lc fx.Lifecycle, cfg config.Config) (*cache.Cache, error) {
 	c, err := cache.New(cache.Options{TTL: cfg.Cache.TTL(), MaxMB: cfg.Cache.MaxMB, Now: now})
