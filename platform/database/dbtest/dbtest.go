@@ -2,8 +2,13 @@
 // cloned from a template that has been migrated once.
 //
 // The server is that of DATABASE_URL or DB_HOST, else a private one that lives
-// as long as the test process. A test that cannot reach it fails; none is ever
-// skipped. Only databases named tickr_test* are created and dropped.
+// as long as the test process, of the major version TICKR_TEST_PG if that is
+// set. A test that cannot reach it fails; none is ever skipped. Only databases
+// named tickr_test* are created, emptied and dropped.
+//
+// A test whose changes can be rolled back needs nothing else than New. A suite
+// that commits shares one database and calls Truncate between its tests, or
+// Recreate where a test changed the schema.
 package dbtest
 
 import (
@@ -26,11 +31,19 @@ type DB struct {
 	DSN string
 	// Name is the name of the database.
 	Name string
+
+	template string // that it is a clone of
 }
 
 // Main runs the tests of a package, stops the private server if one was started,
-// and exits. Every package that uses New or Empty calls it from TestMain.
+// and exits. Every package that uses New or Empty calls it from TestMain. When
+// TICKR_TEST_PG is set, PG_BIN_DIR is that version's from here on, also for the
+// programs that tests start.
 func Main(m *testing.M) {
+	if err := useMajor(os.Getenv("TICKR_TEST_PG")); err != nil {
+		fmt.Fprintln(os.Stderr, "no database for the tests:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if private != nil {
 		if err := private.Stop(); err != nil {
@@ -97,7 +110,7 @@ func open(t testing.TB, s *server, template string) *DB {
 		fail(t, err)
 	}
 	t.Cleanup(handle.Close)
-	return &DB{Handle: handle, DSN: dsn, Name: name}
+	return &DB{Handle: handle, DSN: dsn, Name: name, template: template}
 }
 
 // fail ends the test with one line, whatever err looks like.

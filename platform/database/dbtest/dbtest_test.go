@@ -108,21 +108,6 @@ func TestUnfinishedTemplateIsMadeAnew(t *testing.T) {
 	require.Zero(t, count(t, New(t, broken), "SELECT count(*) FROM half"))
 }
 
-func TestForeignNamesAreRefused(t *testing.T) {
-	t.Parallel()
-	s := running(t)
-	db := Empty(t)
-	before := count(t, db, "SELECT count(*) FROM pg_database WHERE datname NOT LIKE 'tickr\\_test%'")
-	for _, name := range []string{
-		"", "tickr", "postgres", "template1", "mytickr_test", "tickr_tes", "tickr_testing", "tickr_test; DROP DATABASE tickr",
-		`tickr_test"`, "TICKR_TEST", "tickr_test\n", "tickr_test_" + strings.Repeat("x", 60),
-	} {
-		require.ErrorContains(t, s.create(t.Context(), name, "template0"), "is not named tickr_test*", name)
-		require.ErrorContains(t, s.drop(t.Context(), name), "is not named tickr_test*", name)
-	}
-	require.Equal(t, before, count(t, db, "SELECT count(*) FROM pg_database WHERE datname NOT LIKE 'tickr\\_test%'"))
-}
-
 func TestGiven(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -159,7 +144,7 @@ func TestGiven(t *testing.T) {
 // Processes that share a server make each template once, and leave no clone.
 func TestManyProcessesOnOneServer(t *testing.T) {
 	t.Parallel()
-	outside, err := embedded.Temporary(t.Context(), embedded.Options{})
+	outside, err := embedded.Temporary(t.Context(), embedded.Options{BinDir: os.Getenv("PG_BIN_DIR")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, outside.Stop()) })
 	var group sync.WaitGroup
@@ -202,16 +187,17 @@ func TestNoServer(t *testing.T) {
 	for env, advice := range map[string]string{
 		"DATABASE_URL=" + secret: "start the server that DB_HOST or DATABASE_URL names, or unset both",
 		"PG_BIN_DIR=/nowhere":    "PG_BIN_DIR does not hold PostgreSQL's programs",
+		"TICKR_TEST_PG=newest":   `TICKR_TEST_PG "newest" is no major version of PostgreSQL`,
 		"DB_NAME=tickr":          `DB_NAME "tickr" is not a name for tests`,
 	} {
 		name, _, _ := strings.Cut(env, "=")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, err := again(t, "TestEmpty", "DATABASE_URL=", "DB_HOST=", env)
+			out, err := again(t, "TestEmpty", "DATABASE_URL=", "DB_HOST=", "TICKR_TEST_PG=", env)
 			require.Error(t, err, out)
 			var lines []string
 			for line := range strings.Lines(out) {
-				if strings.Contains(line, "no database for this test") {
+				if strings.Contains(line, "no database for th") {
 					lines = append(lines, line)
 				}
 			}

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,8 +31,31 @@ type server struct {
 	name string  // DB_NAME: what the names of all databases start with
 }
 
+// startPatience leaves time for a first download of PostgreSQL.
+const startPatience = 5 * time.Minute
+
+var logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+
 // private is the server of this process, nil unless one was started.
 var private *embedded.Server
+
+// useMajor sets PG_BIN_DIR to the programs of one major version, whatever is installed.
+func useMajor(text string) error {
+	if text == "" {
+		return nil
+	}
+	major, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("TICKR_TEST_PG %q is no major version of PostgreSQL", text)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	dir, err := embedded.Programs(ctx, major, logger)
+	if err != nil {
+		return err
+	}
+	return os.Setenv("PG_BIN_DIR", dir)
+}
 
 var sharedServer = sync.OnceValues(func() (*server, error) {
 	env, err := environment()
@@ -47,9 +72,9 @@ var sharedServer = sync.OnceValues(func() (*server, error) {
 		return nil, err
 	}
 	if address == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 		defer cancel()
-		if private, err = embedded.Temporary(ctx, embedded.Options{BinDir: env("PG_BIN_DIR")}); err != nil {
+		if private, err = embedded.Temporary(ctx, embedded.Options{BinDir: env("PG_BIN_DIR"), Logger: logger}); err != nil {
 			return nil, err
 		}
 		if address, err = url.Parse(private.DSN()); err != nil {
@@ -135,7 +160,7 @@ var ownName = regexp.MustCompile(`^tickr_test(_[a-z0-9_]*)?$`)
 // server may hold databases that matter.
 func identifier(name string) (string, error) {
 	if !ownName.MatchString(name) || len(name) > 63 {
-		return "", fmt.Errorf("database %q is not named tickr_test*: it is neither created nor dropped here", name)
+		return "", fmt.Errorf("database %q is not named tickr_test*: it is neither created, emptied nor dropped here", name)
 	}
 	return pgx.Identifier{name}.Sanitize(), nil
 }

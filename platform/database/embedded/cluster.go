@@ -51,7 +51,7 @@ func (c *cluster) launch(ctx context.Context, binDir string) (*supervisor, error
 	if err != nil {
 		return nil, err
 	}
-	if c.programs, err = findPrograms(ctx, binDir, version, c.account); err != nil {
+	if c.programs, err = sourcesFor(c.account, c.log).find(ctx, binDir, version); err != nil {
 		if version != 0 {
 			err = fmt.Errorf("data folder %s: %w", c.data(), err)
 		}
@@ -70,18 +70,18 @@ func (c *cluster) launch(ctx context.Context, binDir string) (*supervisor, error
 	}
 	// A port that was free a moment ago may be lost.
 	for attempt := 1; ; attempt++ {
-		port, err := freePort()
+		port, err := freePort(ctx)
 		if err != nil {
 			return nil, err
 		}
 		server, err := c.start(ctx, port)
 		if err == nil {
-			return supervise(c, server, port), nil
+			return supervise(c, server, port), nil //nolint:contextcheck // ctx bounds the start only
 		}
 		if attempt == startAttempts || ctx.Err() != nil {
 			return nil, err
 		}
-		c.log.Debug("starting PostgreSQL again", "error", err)
+		c.log.Debug("starting PostgreSQL again", slog.Any("error", err))
 	}
 }
 
@@ -297,8 +297,8 @@ func (c *cluster) rotateLog() error {
 }
 
 // freePort asks the kernel for a port. Somebody else may get it before the server does.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func freePort(ctx context.Context) (int, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}

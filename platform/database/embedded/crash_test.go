@@ -6,10 +6,21 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/suite"
 )
 
-func (s *Suite) TestKilledOwner() {
+// Crashes is the suite of what dies at the wrong moment.
+type Crashes struct{ Suite }
+
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	suite.Run(t, new(Crashes))
+}
+
+func (s *Crashes) TestKilledOwner() {
 	owner := s.start("serve", s.options.DataDir)
 	s.run(&Server{dsn: owner.dsn}, "INSERT INTO notes VALUES ('acknowledged')")
 	before := s.postmaster()
@@ -22,12 +33,12 @@ func (s *Suite) TestKilledOwner() {
 }
 
 // Without a death signal the server outlives its owner: the next one ends it.
-func (s *Suite) TestOrphanedServer() {
+func (s *Crashes) TestOrphanedServer() {
 	owner := s.start("orphan", s.options.DataDir)
 	s.run(&Server{dsn: owner.dsn}, "INSERT INTO notes VALUES ('acknowledged')")
 	orphan := s.postmaster()
 	s.kill(owner)
-	time.Sleep(time.Second)
+	time.Sleep(500 * time.Millisecond)
 	s.Require().Contains(residents(s.folder().data()), orphan)
 
 	server := s.serve()
@@ -35,7 +46,7 @@ func (s *Suite) TestOrphanedServer() {
 	s.NotContains(residents(server.DataDir()), orphan)
 }
 
-func (s *Suite) TestKilledPostmasterRunsAgain() {
+func (s *Crashes) TestKilledPostmasterRunsAgain() {
 	server := s.serve()
 	s.run(server, "INSERT INTO notes VALUES ('acknowledged')")
 	for range 2 {
@@ -49,7 +60,7 @@ func (s *Suite) TestKilledPostmasterRunsAgain() {
 }
 
 // A backend that outlives its postmaster must leave before the next one starts.
-func (s *Suite) TestKilledPostmasterWithBusyBackend() {
+func (s *Crashes) TestKilledPostmasterWithBusyBackend() {
 	server := s.serve()
 	conn := s.connect(server.DSN())
 	busy := make(chan error)
@@ -66,7 +77,7 @@ func (s *Suite) TestKilledPostmasterWithBusyBackend() {
 	}, "the same DSN answers again")
 }
 
-func (s *Suite) TestStopWhileServerIsAway() {
+func (s *Crashes) TestStopWhileServerIsAway() {
 	server, err := Serve(s.T().Context(), s.options)
 	s.Require().NoError(err)
 	s.Require().NoError(syscall.Kill(s.postmaster(), syscall.SIGKILL))
@@ -77,7 +88,7 @@ func (s *Suite) TestStopWhileServerIsAway() {
 	s.requireNotes(s.serve())
 }
 
-func (s *Suite) TestStalePidOfAnotherProgram() {
+func (s *Crashes) TestStalePidOfAnotherProgram() {
 	f := s.folder()
 	for name, pid := range map[string]int{"ours": os.Getpid(), "our parent's": os.Getppid(), "nobody's": 1 << 22} {
 		s.Run(name, func() {
@@ -93,7 +104,7 @@ func (s *Suite) TestStalePidOfAnotherProgram() {
 	}
 }
 
-func (s *Suite) TestKilledDuringInitdb() {
+func (s *Crashes) TestKilledDuringInitdb() {
 	s.newFolder(openDir(s.T()))
 	owner := s.begin("serve", s.options.DataDir)
 	f := s.folder()
@@ -107,7 +118,7 @@ func (s *Suite) TestKilledDuringInitdb() {
 	s.NoDirExists(f.unfinished())
 }
 
-func (s *Suite) TestKilledTemporaryIsSwept() {
+func (s *Crashes) TestKilledTemporaryIsSwept() {
 	owner := s.start("temporary", "")
 	parent, err := scratchParent()
 	s.Require().NoError(err)
@@ -119,7 +130,7 @@ func (s *Suite) TestKilledTemporaryIsSwept() {
 	s.kill(owner)
 	s.eventually(func() bool { return len(residents(data)) == 0 }, "the server ends with its owner")
 
-	server, err := Temporary(s.T().Context(), Options{})
+	server, err := Temporary(s.T().Context(), Options{BinDir: binDir})
 	s.Require().NoError(err)
 	s.NoDirExists(data)
 	s.NotEqual(data, server.DataDir())
@@ -127,17 +138,17 @@ func (s *Suite) TestKilledTemporaryIsSwept() {
 	s.NoDirExists(server.DataDir())
 }
 
-func (s *Suite) dataFolderOf(dsn string) (folder string) {
+func (s *Crashes) dataFolderOf(dsn string) (folder string) {
 	conn := s.connect(dsn)
 	defer func() { s.NoError(conn.Close(context.Background())) }()
 	s.Require().NoError(conn.QueryRow(s.T().Context(), "SHOW data_directory").Scan(&folder))
 	return folder
 }
 
-func (s *Suite) TestTemporary() {
+func (s *Crashes) TestTemporary() {
 	var servers [2]*Server
 	for i := range servers {
-		server, err := Temporary(s.T().Context(), Options{Database: "tickr_test"})
+		server, err := Temporary(s.T().Context(), Options{BinDir: binDir, Database: "tickr_test"})
 		s.Require().NoError(err)
 		s.stopAtEnd(server)
 		servers[i] = server

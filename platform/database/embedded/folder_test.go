@@ -2,18 +2,25 @@ package embedded
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/stretchr/testify/suite"
 )
 
-func (s *Suite) TestOtherVersionIsNotTouched() {
+// Folders is the suite of what is in a data folder.
+type Folders struct{ Suite }
+
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	suite.Run(t, new(Folders))
+}
+
+func (s *Folders) TestOtherVersionIsNotTouched() {
 	o := s.options
 	o.DataDir = openDir(s.T())
 	base := filepath.Join(o.DataDir, "postgres")
@@ -25,7 +32,7 @@ func (s *Suite) TestOtherVersionIsNotTouched() {
 	for name, start := range starts {
 		_, err := start(s.T().Context(), o)
 		s.Require().Error(err, name)
-		s.Require().Regexp(`^data folder .*/postgres/data: it is of PostgreSQL 12, and only \d+ in .* was found: `+
+		s.Require().Regexp(`^data folder .*/postgres/data: it is of PostgreSQL 12, only \d+ in .* was found, and none obtained \(.*\): `+
 			`set PG_BIN_DIR to the programs of PostgreSQL 12, or move the folder away`, err.Error(), name)
 		s.Require().Equal(before, snapshot(s.T(), base), name)
 	}
@@ -33,7 +40,7 @@ func (s *Suite) TestOtherVersionIsNotTouched() {
 
 var starts = map[string]func(context.Context, Options) (*Server, error){"serve": Serve, "attach": Attach}
 
-func (s *Suite) TestForeignContentIsNotTouched() {
+func (s *Folders) TestForeignContentIsNotTouched() {
 	o := s.options
 	o.DataDir = openDir(s.T())
 	base := filepath.Join(o.DataDir, "postgres")
@@ -45,7 +52,7 @@ func (s *Suite) TestForeignContentIsNotTouched() {
 	s.Require().Equal(before, snapshot(s.T(), base))
 }
 
-func (s *Suite) TestUnusableDataDir() {
+func (s *Folders) TestUnusableDataDir() {
 	file := filepath.Join(openDir(s.T()), "file")
 	s.Require().NoError(os.WriteFile(file, nil, 0o600))
 	closed := filepath.Join(openDir(s.T()), "closed")
@@ -63,7 +70,7 @@ func (s *Suite) TestUnusableDataDir() {
 	}
 }
 
-func (s *Suite) TestUnusableBinDir() {
+func (s *Folders) TestUnusableBinDir() {
 	o := s.options
 	for _, o.BinDir = range []string{"/nowhere", openDir(s.T())} {
 		_, err := Serve(s.T().Context(), o)
@@ -74,7 +81,7 @@ func (s *Suite) TestUnusableBinDir() {
 	s.requireNotes(s.serve())
 }
 
-func (s *Suite) TestMissingPassword() {
+func (s *Folders) TestMissingPassword() {
 	f := s.folder()
 	s.Require().NoError(os.Rename(f.passwordFile(), f.passwordFile()+".away"))
 	defer func() { s.Require().NoError(os.Rename(f.passwordFile()+".away", f.passwordFile())) }()
@@ -83,7 +90,7 @@ func (s *Suite) TestMissingPassword() {
 	s.Require().ErrorContains(err, "read password of the private PostgreSQL")
 }
 
-func (s *Suite) TestFailedStartQuotesTheLog() {
+func (s *Folders) TestFailedStartQuotesTheLog() {
 	f := s.folder()
 	settings := filepath.Join(f.data(), "postgresql.auto.conf")
 	before, err := os.ReadFile(settings)
@@ -95,7 +102,7 @@ func (s *Suite) TestFailedStartQuotesTheLog() {
 	s.Require().NotContains(err.Error(), "\n")
 }
 
-func (s *Suite) TestFailedInitdbLeavesNothing() {
+func (s *Folders) TestFailedInitdbLeavesNothing() {
 	s.newFolder(openDir(s.T()))
 	broken := s.options
 	broken.BinDir = fakePrograms(s.T(), 99)
@@ -105,7 +112,7 @@ func (s *Suite) TestFailedInitdbLeavesNothing() {
 	s.run(s.serve(), "CREATE TABLE notes (text text)")
 }
 
-func (s *Suite) TestLogIsRotated() {
+func (s *Folders) TestLogIsRotated() {
 	f := s.folder()
 	s.Require().NoError(os.Truncate(f.logFile(), maxLogSize))
 	s.serve()
@@ -116,7 +123,7 @@ func (s *Suite) TestLogIsRotated() {
 }
 
 // Root goes on serving a cluster as the ordinary user who made it.
-func (s *Suite) TestRootServesAsTheFoldersOwner() {
+func (s *Folders) TestRootServesAsTheFoldersOwner() {
 	if !isRoot() {
 		return
 	}
@@ -141,7 +148,7 @@ func (s *Suite) TestRootServesAsTheFoldersOwner() {
 }
 
 // Where no other account can go, root keeps the data elsewhere.
-func (s *Suite) TestRootBelowAClosedFolder() {
+func (s *Folders) TestRootBelowAClosedFolder() {
 	if !isRoot() {
 		return
 	}
@@ -163,53 +170,6 @@ func (s *Suite) TestRootBelowAClosedFolder() {
 		// It stays there also when the way in opens.
 		s.Require().NoError(os.Chmod(closed, 0o755))
 	}
-}
-
-func TestFindPrograms(t *testing.T) {
-	ours, err := findPrograms(t.Context(), "", 0, nil)
-	require.NoError(t, err)
-	old, older := fakePrograms(t, 12), fakePrograms(t, 11)
-
-	for name, test := range map[string]struct {
-		binDir, path string
-		want         int
-		dir          string
-	}{
-		"the highest":                           {path: old, dir: ours.dir},
-		"the given one":                         {binDir: old, dir: old},
-		"the folder's version before the given": {binDir: old, path: older, want: 11, dir: older},
-		"the given one of the folder's version": {binDir: old, path: older, want: 12, dir: old},
-		"the folder's version in PATH":          {path: old, want: 12, dir: old},
-		"the folder's version elsewhere":        {binDir: old, want: ours.major, dir: ours.dir},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv("PATH", test.path+":"+os.Getenv("PATH"))
-			found, err := findPrograms(t.Context(), test.binDir, test.want, nil)
-			require.NoError(t, err)
-			require.Equal(t, test.dir, found.dir)
-		})
-	}
-}
-
-// fakePrograms makes an installation that tells its version and can do nothing else.
-func fakePrograms(t *testing.T, major int) string {
-	dir, err := filepath.EvalSymlinks(openDirIn(t, os.TempDir()))
-	require.NoError(t, err)
-	for _, name := range []string{"postgres", "initdb"} {
-		script := fmt.Sprintf("#!/bin/sh\necho '%s (PostgreSQL) %d.3'\n[ \"$1\" = --version ]\n", name, major)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
-	}
-	return dir
-}
-
-func TestNoPrograms(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	usual := usualFolders
-	usualFolders = nil
-	defer func() { usualFolders = usual }()
-	_, err := findPrograms(t.Context(), "", 0, nil)
-	require.ErrorIs(t, err, errNoPrograms)
-	require.False(t, strings.Contains(err.Error(), "\n"))
 }
 
 func TestReaches(t *testing.T) {

@@ -49,7 +49,8 @@ func residents(data string) []int {
 func scratchDir() string {
 	const shm, enough = "/dev/shm", 1 << 30
 	var stat syscall.Statfs_t
-	if syscall.Access(shm, 2) == nil && syscall.Statfs(shm, &stat) == nil && stat.Bavail*uint64(stat.Bsize) >= enough {
+	if syscall.Access(shm, 2) == nil && syscall.Statfs(shm, &stat) == nil &&
+		stat.Bavail*uint64(stat.Bsize) >= enough { //nolint:gosec // the size of a block is positive
 		return shm
 	}
 	return os.TempDir()

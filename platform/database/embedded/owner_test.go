@@ -9,13 +9,23 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/suite"
 )
 
-func (s *Suite) TestFirstStartAndKept() {
+// Owners is the suite of who may use a server.
+type Owners struct{ Suite }
+
+func TestOwners(t *testing.T) {
+	t.Parallel()
+	suite.Run(t, new(Owners))
+}
+
+func (s *Owners) TestFirstStartAndKept() {
 	s.newFolder(filepath.Join(openDir(s.T()), ".data"))
 
 	server := s.serve()
@@ -41,7 +51,7 @@ func (s *Suite) TestFirstStartAndKept() {
 	s.requireNotes(s.serve(), "kept")
 }
 
-func (s *Suite) TestProcessOfItsOwn() {
+func (s *Owners) TestProcessOfItsOwn() {
 	s.serve()
 	pid := s.postmaster()
 	group, err := syscall.Getpgid(pid)
@@ -54,7 +64,7 @@ func (s *Suite) TestProcessOfItsOwn() {
 	s.Contains(residents(filepath.Join(link, "data")), pid, "seen through a link")
 }
 
-func (s *Suite) TestOnlyLoopbackOnlyWithPassword() {
+func (s *Owners) TestOnlyLoopbackOnlyWithPassword() {
 	server := s.serve()
 	dsn, err := url.Parse(server.DSN())
 	s.Require().NoError(err)
@@ -93,7 +103,7 @@ func (s *Suite) TestOnlyLoopbackOnlyWithPassword() {
 	}
 }
 
-func (s *Suite) TestSecondServeIsRefused() {
+func (s *Owners) TestSecondServeIsRefused() {
 	server := s.serve()
 	server.Describe("API http://localhost:3000")
 	began := time.Now()
@@ -107,7 +117,7 @@ func (s *Suite) TestSecondServeIsRefused() {
 	s.requireNotes(server)
 }
 
-func (s *Suite) TestServeFollowsAnEndingServe() {
+func (s *Owners) TestServeFollowsAnEndingServe() {
 	server := s.serve()
 	stopped := make(chan error)
 	go func() { stopped <- server.Stop() }()
@@ -116,7 +126,7 @@ func (s *Suite) TestServeFollowsAnEndingServe() {
 	s.Require().NoError(<-stopped)
 }
 
-func (s *Suite) TestAttachWhileServed() {
+func (s *Owners) TestAttachWhileServed() {
 	server := s.serve()
 	guest := s.attach()
 	s.Equal(server.DSN(), guest.DSN())
@@ -131,13 +141,13 @@ func (s *Suite) TestAttachWhileServed() {
 	s.Less(time.Since(began), 15*time.Second, "serve does not wait for guests")
 }
 
-func (s *Suite) TestAttachOwnsUntilGuestsLeave() {
+func (s *Owners) TestAttachOwnsUntilGuestsLeave() {
 	owner := s.attach()
 	guest := s.attach()
 	s.Equal(owner.DSN(), guest.DSN())
 	stopped := make(chan error, 1)
 	go func() { stopped <- owner.Stop() }()
-	for range 10 {
+	for range 5 {
 		time.Sleep(pollInterval)
 		s.requireNotes(guest)
 		s.Require().Empty(stopped)
@@ -146,7 +156,7 @@ func (s *Suite) TestAttachOwnsUntilGuestsLeave() {
 	s.Require().NoError(<-stopped)
 }
 
-func (s *Suite) TestServeWaitsForACommand() {
+func (s *Owners) TestServeWaitsForACommand() {
 	command := s.start("attach", s.options.DataDir)
 	served := make(chan error, 1)
 	go func() {
@@ -164,7 +174,7 @@ func (s *Suite) TestServeWaitsForACommand() {
 }
 
 // Commands that come and go at once share one server, and none is cut off.
-func (s *Suite) TestManyCommandsAtOnce() {
+func (s *Owners) TestManyCommandsAtOnce() {
 	s.newFolder(openDir(s.T()))
 	var (
 		group sync.WaitGroup
@@ -183,7 +193,7 @@ func (s *Suite) TestManyCommandsAtOnce() {
 	s.Require().NoError(errs)
 }
 
-func (s *Suite) comeAndGo(ctx context.Context) error {
+func (s *Owners) comeAndGo(ctx context.Context) error {
 	server, err := Attach(ctx, s.options)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,9 @@ const (
 	patience       = 30 * time.Second
 )
 
+// binDir holds the programs of most tests.
+var binDir = os.Getenv("PG_BIN_DIR")
+
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(helperVariable); mode != "" {
 		if err := help(mode, os.Getenv("DATA_DIR")); err != nil {
@@ -33,14 +37,33 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if err := useMajor(os.Getenv("TICKR_TEST_PG")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// useMajor makes the tests run the programs of one major version, whatever is installed.
+func useMajor(text string) error {
+	if text == "" {
+		return nil
+	}
+	major, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("TICKR_TEST_PG: %w", err)
+	}
+	if binDir, err = Programs(context.Background(), major, nil); err != nil {
+		return err
+	}
+	return os.Setenv("PG_BIN_DIR", binDir) // of the helpers
 }
 
 // help is the program of a helper process: it prints its DSN and stops at the
 // end of its input, unless it is killed first.
 func help(mode, dataDir string) error {
 	ctx := context.Background()
-	o := Options{DataDir: dataDir, Database: "tickr"}
+	o := Options{DataDir: dataDir, BinDir: binDir, Database: "tickr"}
 	var (
 		server *Server
 		err    error
@@ -54,6 +77,12 @@ func help(mode, dataDir string) error {
 		server, err = Temporary(ctx, o)
 	case "orphan":
 		server, err = serveUndying(ctx, o)
+	case "bare":
+		hideInstalled()
+		o.BinDir = ""
+		server, err = Temporary(ctx, o)
+	case "obtain":
+		return obtainFake(ctx)
 	}
 	if err != nil {
 		return err
@@ -80,16 +109,15 @@ func serveUndying(ctx context.Context, o Options) (*Server, error) {
 	return launch(ctx, o, c, owned, (*supervisor).stop)
 }
 
-// TestEmbedded covers the account it is run by.
-func TestEmbedded(t *testing.T) {
-	suite.Run(t, new(Suite))
-}
-
-// TestEmbeddedAsOrdinaryUser repeats the suite as nobody, when it is run by root.
-func TestEmbeddedAsOrdinaryUser(t *testing.T) {
+// TestAsOrdinaryUser repeats all tests as nobody, when they are run by root.
+func TestAsOrdinaryUser(t *testing.T) {
 	if !isRoot() {
-		return // TestEmbedded was run by an ordinary user
+		return // the tests were run by an ordinary user
 	}
+	t.Parallel()
+	// What root keeps all accounts run: nobody has no place to keep anything.
+	_, err := Programs(t.Context(), releases[0].major, nil)
+	require.NoError(t, err)
 	dir := openDirIn(t, os.TempDir()) // programs may not run from memory
 	program, err := os.Executable()
 	require.NoError(t, err)
@@ -98,26 +126,29 @@ func TestEmbeddedAsOrdinaryUser(t *testing.T) {
 	ours := filepath.Join(dir, "embedded.test")
 	require.NoError(t, os.WriteFile(ours, binary, 0o755))
 	scratch := filepath.Join(dir, "tmp")
-	require.NoError(t, os.Mkdir(scratch, 0o700))
+	require.NoError(t, os.Mkdir(scratch, 0o711))
 	nobody := &account{uid: 65534, gid: 65534}
 	require.NoError(t, nobody.takes(scratch))
 
-	cmd := exec.CommandContext(t.Context(), ours, "-test.run=^TestEmbedded$")
+	cmd := exec.CommandContext(t.Context(), ours, "-test.shuffle=on")
 	cmd.Dir = scratch
-	cmd.Env = []string{"TMPDIR=" + scratch, "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{"TMPDIR=" + scratch, "PATH=" + os.Getenv("PATH"), "PG_BIN_DIR=" + binDir}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody.credential()}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }
 
 // Suite works mostly in one folder, whose server every test leaves stopped.
+// Each of those that embed it has a folder of its own.
 type Suite struct {
 	suite.Suite
 	options Options
 }
 
 func (s *Suite) SetupSuite() {
-	s.options = Options{DataDir: openDir(s.T()), Database: "tickr", Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	s.options = Options{
+		DataDir: openDir(s.T()), BinDir: binDir, Database: "tickr", Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
 	server := s.serve()
 	s.run(server, "CREATE TABLE notes (text text)")
 	s.Require().NoError(server.Stop())
@@ -253,9 +284,13 @@ func (s *Suite) eventually(condition func() bool, message string) {
 
 // openDir is a temporary folder that every account can pass through, unlike
 // t.TempDir, and that does not wait for a disk.
-func openDir(t *testing.T) string { return openDirIn(t, scratchDir()) }
+func openDir(t *testing.T) string {
+	t.Helper()
+	return openDirIn(t, scratchDir())
+}
 
 func openDirIn(t *testing.T, parent string) string {
+	t.Helper()
 	dir, err := os.MkdirTemp(parent, "tickr-embedded-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
@@ -265,6 +300,7 @@ func openDirIn(t *testing.T, parent string) string {
 
 // snapshot is the content, mode and time of everything under dir.
 func snapshot(t *testing.T, dir string) map[string]string {
+	t.Helper()
 	files := map[string]string{}
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -30,7 +31,7 @@ func supervise(c *cluster, server *child, port int) *supervisor {
 				s.err = server.end(c.stopSignal)
 				return
 			case <-server.done:
-				c.log.Error("PostgreSQL ended by itself, starting it again", "error", server.err)
+				c.log.Error("PostgreSQL ended by itself, starting it again", slog.Any("error", server.err))
 				server = c.restart(ctx, port)
 			}
 		}
@@ -50,7 +51,7 @@ func (c *cluster) restart(ctx context.Context, port int) *child {
 			return server
 		}
 		if ctx.Err() == nil {
-			c.log.Error("PostgreSQL does not start", "error", err)
+			c.log.Error("PostgreSQL does not start", slog.Any("error", err))
 		}
 	}
 }
