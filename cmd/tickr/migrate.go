@@ -77,11 +77,11 @@ func newMigrateStatus() *cobra.Command {
 				if err != nil {
 					return migrationError(err)
 				}
-				out := cmd.OutOrStdout()
+				out, changed := cmd.OutOrStdout(), false
 				for _, m := range status.Applied {
 					mark, remark := "X", ""
 					if m.Changed {
-						mark, remark = "!", ", its file was changed since"
+						mark, remark, changed = "!", ", its file was changed since", true
 					}
 					fmt.Fprintf(out, "[%s] %s  applied %s%s\n", mark, m.Name, m.At.Format(time.RFC3339), remark)
 				}
@@ -91,14 +91,17 @@ func newMigrateStatus() *cobra.Command {
 				for _, name := range status.Pending {
 					fmt.Fprintf(out, "[ ] %s  pending\n", name)
 				}
-				if check && len(status.Pending) > 0 {
+				switch {
+				case check && changed:
+					return migrationError(errors.New("an applied migration was changed"))
+				case check && len(status.Pending) > 0:
 					return app.ErrPending
 				}
 				return nil
 			}, &migrator)
 		},
 	}
-	cmd.Flags().BoolVar(&check, "check", false, "exit 5 when a migration is pending")
+	cmd.Flags().BoolVar(&check, "check", false, "exit 5 when a migration is pending or changed")
 	return cmd
 }
 
@@ -106,7 +109,9 @@ func newMigrateCreate() *cobra.Command {
 	var module string
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Write an empty pair of migration files", Args: usage(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error { return writeMigration(cmd, module, args[0], migrate.Draft{}) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return writeMigration(cmd, module, args[0], migrate.Draft{})
+		},
 	}
 	moduleFlag(cmd, &module)
 	return cmd

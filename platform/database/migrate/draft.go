@@ -22,7 +22,8 @@ type Draft struct{ Up, Down string }
 //
 // What only the database has is somebody else's and stays: columns and tables without a model, indexes, constraints,
 // defaults. What would stop the running release is commented out with its reason. A time.Time is a timestamp, as all
-// sessions are in UTC. Indexes and constraints are not drafted, but for the primary key of a new table.
+// sessions are in UTC. Indexes and constraints are not drafted, but for the primary key of a new table: id, or what a
+// tag says.
 func (m *Migrator) Draft(ctx context.Context, schemaName string, models []any) (Draft, error) {
 	// Not with bun's AutoMigrator: it drops what has no model, takes a new column for the new name of an old one, forgets
 	// NOT NULL, and orders its statements by chance.
@@ -44,8 +45,7 @@ func (m *Migrator) Draft(ctx context.Context, schemaName string, models []any) (
 	}
 	var d drafting
 	if len(have) == 0 {
-		schema := ident(schemaName)
-		d.add("CREATE SCHEMA IF NOT EXISTS "+schema, "DROP SCHEMA IF EXISTS "+schema)
+		d.add("CREATE SCHEMA IF NOT EXISTS "+ident(schemaName), "DROP SCHEMA IF EXISTS "+ident(schemaName))
 	}
 	for _, t := range tables {
 		d.table(t, have[t.name], want[t.name])
@@ -123,7 +123,7 @@ func (m model) definition(name string) string {
 			line += " NOT NULL"
 		}
 		lines = append(lines, line)
-		if f.IsPK {
+		if f.IsPK || f.Name == "id" { // tags do not reach the states that rows embed
 			key = append(key, ident(f.Name))
 		}
 	}

@@ -122,7 +122,7 @@ func (s *MigrateSuite) TestDraftOfATable() {
 	type maker struct {
 		bun.BaseModel `bun:"table:shop.makers,alias:m"`
 
-		ID     uuid.UUID `bun:",pk"`
+		ID     uuid.UUID
 		Name   string
 		Since  time.Time
 		Logo   []byte

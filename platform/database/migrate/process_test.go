@@ -38,9 +38,10 @@ func (s *MigrateSuite) awaitSleep() string {
 // TestTheMigratingSessionHoldsTheLock: with the lock in a session of its own, a second migrator could begin while the
 // statement of the first still runs.
 func (s *MigrateSuite) TestTheMigratingSessionHoldsTheLock() {
+	slow := s.migrator(childSets["slow"])
 	failed := make(chan error, 1)
 	go func() {
-		_, err := s.migrator(childSets["slow"]).Up(s.T().Context())
+		_, err := slow.Up(s.T().Context())
 		failed <- err
 	}()
 	session := s.awaitSleep()

@@ -29,7 +29,7 @@ func connConfig(dsn string) (*pgx.ConnConfig, error) {
 		"statement_timeout": "0",
 		// While a migration waits for a table, everybody behind it waits too: better to fail and try again.
 		"lock_timeout": "5s",
-		// The statement of a migrator that was killed ends within a second, before its successor gives up.
+		// The session of a migrator that was killed ends, and frees the lock, within a second.
 		"client_connection_check_interval": "1s",
 	})
 	if err != nil {
