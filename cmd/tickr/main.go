@@ -25,7 +25,7 @@ func main() {
 
 // run executes a command and returns the exit code of the program. An error is told in one line, or in a list of mistakes.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	root := newRoot() //nolint:contextcheck // commands get it from cobra
+	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

@@ -66,7 +66,7 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer, logger *slog.L
 			welcome(out, cfg, api, listeners.Ops, postgres)
 		}
 	}
-	program := fx.New(app.Serve(cfg, logger, listeners, ready)) //nolint:contextcheck // its parts live until they are stopped
+	program := fx.New(app.Serve(cfg, logger, listeners, ready))
 	if err := program.Err(); err != nil {
 		return err
 	}

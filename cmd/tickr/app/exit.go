@@ -55,10 +55,15 @@ func ExitCode(err error) int {
 	return exitFailure
 }
 
-// Reason says why the program ends, without the path on which dependency injection came across it.
+// Reason says why the program ends, without the path on which dependency injection came across it: in one line, or as the list
+// of mistakes in a configuration.
 func Reason(err error) string {
+	var misconfigured *config.Error
+	if errors.As(err, &misconfigured) {
+		return misconfigured.Error()
+	}
 	if reason, refused := database.Refused(err); refused {
 		return "the database refuses this program: " + reason
 	}
-	return strings.TrimSpace(dig.RootCause(err).Error())
+	return strings.Join(strings.Fields(dig.RootCause(err).Error()), " ")
 }

@@ -76,7 +76,7 @@ func (c *cluster) launch(ctx context.Context, binDir string) (*supervisor, error
 		}
 		server, err := c.start(ctx, port)
 		if err == nil {
-			return supervise(c, server, port), nil //nolint:contextcheck // ctx bounds the start only
+			return supervise(c, server, port), nil
 		}
 		if attempt == startAttempts || ctx.Err() != nil {
 			return nil, err

@@ -144,7 +144,7 @@ func Attach(ctx context.Context, o Options) (*Server, error) {
 			if err := users.Unlock(); err != nil {
 				return nil, errors.Join(fmt.Errorf("unlock data folder: %w", err), owned.release())
 			}
-			return launch(ctx, o, c, owned, func(sup *supervisor) error { //nolint:contextcheck // ctx bounds the start only
+			return launch(ctx, o, c, owned, func(sup *supervisor) error {
 				return stopAfterUsers(c, sup, owned)
 			})
 		}

@@ -22,7 +22,7 @@ type RepositorySuite struct {
 	New func(t *testing.T) Ports
 
 	db  Ports
-	ctx context.Context //nolint:containedctx // that of the running test
+	ctx context.Context // of the running test
 }
 
 // SetupTest implements suite.SetupTestSuite.
