@@ -25,10 +25,14 @@ type Options struct {
 	Now   func() time.Time
 }
 
-// Cache remembers users and whose live session a session is. It is safe for concurrent use. Values returned are copies.
+// Cache remembers users and whose live session a session is. It is safe for concurrent use. Values returned are copies. It is
+// not for use inside a transaction: what is not committed must not be remembered.
 //
 // After ForgetUser or ForgetSession has returned, no call that starts later is answered from before it, even when a slow load
 // that began earlier returns later.
+//
+// Errors, and so "there is none" (users.ErrNotFound, users.ErrSessionEnded), are not remembered at all: only who waits for a load
+// is told them. IDs cannot be guessed, so hardly anybody asks for what is not there, and who does must not push out what is.
 type Cache struct {
 	users    shelf[users.User]
 	sessions shelf[users.ID]
@@ -51,7 +55,7 @@ func New(o Options) (*Cache, error) {
 		Name: "tickr_users_cache_hits_total", Help: "Reads answered from the cache.",
 	}, []string{"kind"})
 	misses := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tickr_users_cache_misses_total", Help: "Reads that had to ask the database.",
+		Name: "tickr_users_cache_misses_total", Help: "Reads not answered from the cache; those that miss together share one query.",
 	}, []string{"kind"})
 	return &Cache{
 		users: shelf[users.User]{
@@ -75,12 +79,13 @@ func New(o Options) (*Cache, error) {
 	}, nil
 }
 
-// User implements application.Cache.
+// User implements application.Cache. Calls for one user that miss together share one load. It gets a context of its own, which
+// ends after 2.5 s and carries no value of theirs; a call whose ctx ends meanwhile fails, and the others do not.
 func (c *Cache) User(ctx context.Context, id users.ID, load func(context.Context) (users.User, error)) (users.User, error) {
 	return c.users.read(ctx, id, load)
 }
 
-// Users implements application.Cache.
+// Users implements application.Cache. Its load runs under ctx and is not shared.
 func (c *Cache) Users(ctx context.Context, ids []users.ID, load func(context.Context, []users.ID) ([]users.User, error)) (map[users.ID]users.User, error) {
 	found := make(map[users.ID]users.User, len(ids))
 	fills := make(map[users.ID]fill)
@@ -113,7 +118,7 @@ func (c *Cache) Users(ctx context.Context, ids []users.ID, load func(context.Con
 	return found, nil
 }
 
-// Session implements application.Cache.
+// Session implements application.Cache. It shares loads as User does.
 func (c *Cache) Session(ctx context.Context, id uuid.UUID, load func(context.Context) (users.ID, error)) (users.ID, error) {
 	return c.sessions.read(ctx, id, load)
 }

@@ -3,12 +3,15 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/modules/users"
@@ -187,12 +190,35 @@ func TestDamagedEntriesAreMisses(t *testing.T) {
 	whole, err := c.users.store.entries.Get(key)
 	require.NoError(t, err)
 
-	damaged := [][]byte{append([]byte{format + 1}, whole[1:]...), append(whole[:len(whole):len(whole)], 0)}
-	for cut := range whole {
-		damaged = append(damaged, whole[:cut])
+	damaged := [][]byte{append(slices.Clip(whole), 0)}
+	for i := range whole {
+		damaged = append(damaged, whole[:i])
+		for bit := range 8 {
+			flipped := slices.Clone(whole)
+			flipped[i] ^= 1 << bit
+			damaged = append(damaged, flipped)
+		}
 	}
 	for _, entry := range damaged {
 		require.NoError(t, c.users.store.entries.Set(key, entry))
+		before := s.loads
+		s.read(t, c)
+		require.Equal(t, before+1, s.loads)
+	}
+}
+
+// An entry of another version of the program is whole, but says something else.
+func TestForeignFormatsAreMisses(t *testing.T) {
+	t.Parallel()
+	c, s := open(t, Options{MaxMB: 1}), &source{user: sample()}
+	s.read(t, c)
+	for foreign := range 256 {
+		if foreign == format {
+			continue
+		}
+		entry := appendUser(c.users.store.begin(s.user.ID).header(), s.user)
+		entry[0] = byte(foreign)
+		c.users.store.put(c.users.key(s.user.ID), s.user.ID, c.users.store.begin(s.user.ID), entry)
 		before := s.loads
 		s.read(t, c)
 		require.Equal(t, before+1, s.loads)
@@ -212,7 +238,7 @@ func TestMemoryStaysBounded(t *testing.T) {
 	t.Parallel()
 	const maxMB = 2
 	c, s := open(t, Options{MaxMB: maxMB}), &source{user: sample()}
-	for i := range 50_000 { // 15 MB in all; the odd ones overwrite one key
+	for i := range 20_000 { // 6 MB in all; the odd ones overwrite one key
 		if i%2 == 0 {
 			s.user.ID = uuid.New()
 		}
@@ -223,6 +249,34 @@ func TestMemoryStaysBounded(t *testing.T) {
 	entries := c.users.store.entries
 	require.LessOrEqual(t, entries.Capacity(), maxMB*mebibyte)
 	require.Greater(t, entries.Len(), 1000, "what is left is still worth having")
+}
+
+// Overwriting takes new memory each time in bigcache: it must not take more than was given, nor mix entries up.
+func TestMemoryStaysBoundedUnderAnOverwriteStorm(t *testing.T) {
+	t.Parallel()
+	const maxMB, writers, overwrites = 1, 4, 3_000 // a MiB for each writer, into the 16 KiB of its shard
+	c, neighbour := open(t, Options{MaxMB: maxMB}), &source{user: sample()}
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			s := &source{user: sample()}
+			for i := range overwrites {
+				s.user.Version = int64(i)
+				s.user.LastName = strings.Repeat("a", i%500)
+				c.ForgetUser(s.user.ID)
+				for range 2 {
+					u, err := c.User(t.Context(), s.user.ID, s.load)
+					if !assert.NoError(t, err) || !assert.Equal(t, s.user.Version, u.Version) {
+						return
+					}
+				}
+			}
+			assert.Equal(t, overwrites, s.loads, "the newest entry always has its place")
+		})
+	}
+	group.Wait()
+	neighbour.read(t, c)
+	require.LessOrEqual(t, c.users.store.entries.Capacity(), maxMB*mebibyte)
 }
 
 func TestCacheOff(t *testing.T) {
@@ -276,7 +330,7 @@ tickr_users_cache_entries 1
 # TYPE tickr_users_cache_hits_total counter
 tickr_users_cache_hits_total{kind="session"} 0
 tickr_users_cache_hits_total{kind="user"} 2
-# HELP tickr_users_cache_misses_total Reads that had to ask the database.
+# HELP tickr_users_cache_misses_total Reads not answered from the cache; those that miss together share one query.
 # TYPE tickr_users_cache_misses_total counter
 tickr_users_cache_misses_total{kind="session"} 0
 tickr_users_cache_misses_total{kind="user"} 1

@@ -84,12 +84,12 @@ func TestNothingOldAfterForgetting(t *testing.T) {
 	loadOne := func(id users.ID) func(context.Context) (users.User, error) {
 		return func(context.Context) (users.User, error) { return row(id), nil }
 	}
-	loadMany := func(_ context.Context, ids []users.ID) ([]users.User, error) {
+	loadMany := func(ctx context.Context, ids []users.ID) ([]users.User, error) {
 		var found []users.User
 		for _, id := range ids {
 			found = append(found, row(id))
 		}
-		return found, nil
+		return found, ctx.Err()
 	}
 
 	var stale atomic.Int64

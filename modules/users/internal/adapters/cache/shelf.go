@@ -5,16 +5,18 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 )
 
 // shelf is the entries of one kind, by ID.
 type shelf[V any] struct {
-	store  *store
-	kind   string
-	encode func(to []byte, value V) []byte
-	decode func(from []byte) (value V, ok bool)
-	hits   prometheus.Counter
-	misses prometheus.Counter
+	store   *store
+	kind    string
+	encode  func(to []byte, value V) []byte
+	decode  func(from []byte) (value V, ok bool)
+	hits    prometheus.Counter
+	misses  prometheus.Counter
+	flights singleflight.Group
 }
 
 // read returns the value from the cache, or loads and remembers it. Errors are not remembered.
@@ -22,14 +24,7 @@ func (s *shelf[V]) read(ctx context.Context, id uuid.UUID, load func(context.Con
 	if value, ok := s.get(id); ok {
 		return value, nil
 	}
-	f := s.store.begin(id)
-	value, err := load(ctx)
-	if err != nil {
-		var none V
-		return none, err
-	}
-	s.put(id, f, value)
-	return value, nil
+	return s.share(ctx, id, load)
 }
 
 func (s *shelf[V]) get(id uuid.UUID) (value V, ok bool) {
@@ -44,8 +39,11 @@ func (s *shelf[V]) get(id uuid.UUID) (value V, ok bool) {
 	return value, ok
 }
 
-func (s *shelf[V]) put(id uuid.UUID, f fill, value V) {
-	s.store.put(s.key(id), id, f, s.encode(f.header(), value))
+// put remembers the value, unless id was forgotten since f began, and returns its encoding.
+func (s *shelf[V]) put(id uuid.UUID, f fill, value V) []byte {
+	entry := s.encode(f.header(), value)
+	s.store.put(s.key(id), id, f, entry)
+	return entry[headerSize:]
 }
 
 func (s *shelf[V]) forget(id uuid.UUID) { s.store.forget(s.key(id), id) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"sync"
 	"time"
 
@@ -13,9 +14,11 @@ import (
 
 const (
 	// format is the first byte of every entry. It changes with the codec, so that no entry is read as what it is not.
-	format = 1
+	format = 2
 	// headerSize is the format and the time of reading.
 	headerSize = 1 + 8
+	// sumSize is the checksum at the end of every entry: most damage would still decode, to a user who never was.
+	sumSize = crc32.Size
 
 	// shards is small enough for a shard of the smallest cache, 16 KiB, to hold the largest user several times.
 	shards = 64
@@ -24,6 +27,8 @@ const (
 	// cleanEvery is how often expired entries give their memory back. They are not served in the meantime.
 	cleanEvery = time.Minute
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // entries is what the store needs of bigcache.
 type entries interface {
@@ -91,6 +96,7 @@ func (f fill) header() []byte {
 
 // put stores an entry that begins with f's header.
 func (s *store) put(key string, id uuid.UUID, f fill, entry []byte) {
+	entry = binary.BigEndian.AppendUint32(entry, crc32.Checksum(entry, castagnoli))
 	stripe := s.stripe(id)
 	stripe.mu.Lock()
 	defer stripe.mu.Unlock()
@@ -99,13 +105,17 @@ func (s *store) put(key string, id uuid.UUID, f fill, entry []byte) {
 	}
 }
 
-// get returns what follows the header of an entry that may be served.
+// get returns what lies between the header and the checksum of an entry that may be served.
 func (s *store) get(key string) ([]byte, bool) {
 	entry, err := s.entries.Get(key)
-	if err != nil || len(entry) < headerSize || entry[0] != format {
+	if err != nil || len(entry) < headerSize+sumSize || entry[0] != format {
 		return nil, false
 	}
-	age := s.now().Sub(time.UnixMicro(int64(binary.BigEndian.Uint64(entry[1:]))))
+	entry, sum := entry[:len(entry)-sumSize], entry[len(entry)-sumSize:]
+	if binary.BigEndian.Uint32(sum) != crc32.Checksum(entry, castagnoli) {
+		return nil, false
+	}
+	age := s.now().Sub(time.UnixMicro(int64(binary.BigEndian.Uint64(entry[1:])))) //nolint:gosec // header made it from one
 	// An entry from the future was stored before the clock was set back: its age is unknown.
 	if age < 0 || age >= s.ttl {
 		return nil, false
