@@ -172,7 +172,7 @@ func accounts(now time.Time) []domain.State {
 	for _, phone := range []*string{nil, &text} {
 		for _, hash := range []*string{nil, &text} {
 			for _, login := range []*time.Time{nil, &now} {
-				u := domain.State{ID: id, Phone: phone, PasswordHash: hash, LastLoginAt: login, CreatedAt: now, UpdatedAt: now}
+				u := domain.State{ID: id, Phone: phone, PasswordHash: hash, Role: users.Participant, LastLoginAt: login, CreatedAt: now, UpdatedAt: now}
 				left := u
 				left.DeactivatedAt, left.DeactivatedBy = &now, &id
 				told := left

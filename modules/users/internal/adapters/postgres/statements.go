@@ -48,43 +48,37 @@ type store struct {
 	mode pgx.QueryExecMode
 }
 
-// rows is what both doors of a database answer with.
-type rows interface {
-	Next() bool
-	Scan(targets ...any) error
-	Err() error
-}
-
-// query sends a constant statement, in the transaction of ctx where there is one. The rows are to be closed.
-func (s store) query(ctx context.Context, statement string, arg any) (found rows, closeRows func(), err error) {
-	if tx, ok := s.Conn(ctx).(bun.Tx); ok {
-		// Past bun, which would write the argument into the text.
-		found, err := tx.Tx.QueryContext(ctx, statement, s.mode, arg)
-		if err != nil {
-			return nil, nil, err
-		}
-		return found, func() { _ = found.Close() }, nil
-	}
-	direct, err := s.Pool().Query(ctx, statement, s.mode, arg)
-	return direct, direct.Close, err
-}
-
-// read returns what a constant statement finds, its columns in the targets of a T.
+// read returns what a constant statement finds, its columns in the targets of a T. It takes part in the transaction of ctx.
 func read[T any](ctx context.Context, s store, targets func(*T) []any, statement string, arg any) ([]T, error) {
-	found, closeRows, err := s.query(ctx, statement, arg)
+	if tx, ok := s.Conn(ctx).(bun.Tx); ok {
+		return readInTx(ctx, tx, s.mode, targets, statement, arg)
+	}
+	rows, err := s.Pool().Query(ctx, statement, s.mode, arg)
 	if err != nil {
 		return nil, err
 	}
-	defer closeRows()
-	var all []T
-	for found.Next() {
+	return pgx.CollectRows(rows, func(columns pgx.CollectableRow) (row T, err error) {
+		err = columns.Scan(targets(&row)...)
+		return row, err
+	})
+}
+
+// readInTx goes past bun, which would write the argument into the text.
+func readInTx[T any](ctx context.Context, tx bun.Tx, mode pgx.QueryExecMode, targets func(*T) []any, statement string, arg any) ([]T, error) {
+	rows, err := tx.Tx.QueryContext(ctx, statement, mode, arg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var found []T
+	for rows.Next() {
 		var row T
-		if err := found.Scan(targets(&row)...); err != nil {
+		if err := rows.Scan(targets(&row)...); err != nil {
 			return nil, err
 		}
-		all = append(all, row)
+		found = append(found, row)
 	}
-	return all, found.Err()
+	return found, rows.Err()
 }
 
 // readOne is read of a statement that finds one row at most. It fails with sql.ErrNoRows.
