@@ -26,9 +26,15 @@ build: ## Build bin/tickr
 run: build ## Serve the API with a private PostgreSQL and configs/dev.env, until Ctrl-C
 	exec bin/tickr serve --env-file configs/dev.env
 
+# PG=18 runs the tests on that major version of PostgreSQL, which is fetched once.
 .PHONY: test
-test: vet lint alone ## Check everything: vet, lint, tidiness, then all tests with the race detector
-	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -race -shuffle=on -count=1 work
+test: vet lint alone ## Check everything: vet, lint, tidiness, then all tests with the race detector [PG=18]
+	TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -race -shuffle=on -count=1 work
+
+.PHONY: test-long
+test-long: ## Run at full length what make test runs a short form of: races forced, random operations against models
+	TICKR_LONG=1 TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format pkgname -- -race -count=1 -timeout 60m \
+		./modules/users/usersfx ./modules/users/internal/adapters/cache ./test/integrity
 
 .PHONY: vet
 vet: ## Run gofmt and go vet
@@ -68,6 +74,10 @@ migrate-status: build ## List applied and pending migrations
 .PHONY: migrate-create
 migrate-create: build ## Write an empty pair of migration files: name=add_user_locale [module=users]
 	bin/tickr migrate create "$(or $(name),$(error say name=what_it_does))" --module "$(or $(module),users)"
+
+.PHONY: migrate-generate
+migrate-generate: build ## Draft a migration from the models, to be read: name=add_user_locale [module=users]
+	bin/tickr migrate generate "$(or $(name),$(error say name=what_it_does))" --module "$(or $(module),users)"
 
 .PHONY: openapi
 openapi: ## Write docs/openapi.json, which a test compares with the API
