@@ -41,7 +41,8 @@ const describeColumns = `SELECT concat_ws(' ', column_name, CASE WHEN data_type 
 	FROM information_schema.columns WHERE table_schema = 'users' AND table_name = 'users' ORDER BY ordinal_position`
 
 const describeConstraints = `SELECT conname || ' ' || pg_get_constraintdef(c.oid) FROM pg_constraint c
-	JOIN pg_class t ON t.oid = c.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = 'users' ORDER BY 1`
+	JOIN pg_class t ON t.oid = c.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace WHERE n.nspname = 'users'
+	AND contype <> 'n' ORDER BY 1` // from version 18 on NOT NULL is one, too
 
 const describeIndexes = `SELECT indexdef FROM pg_indexes WHERE schemaname = 'users' ORDER BY indexname`
 
