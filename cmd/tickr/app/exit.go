@@ -58,8 +58,7 @@ func ExitCode(err error) int {
 // Reason says why the program ends, without the path on which dependency injection came across it: in one line, or as the list
 // of mistakes in a configuration.
 func Reason(err error) string {
-	var misconfigured *config.Error
-	if errors.As(err, &misconfigured) {
+	if misconfigured, ok := errors.AsType[*config.Error](err); ok {
 		return misconfigured.Error()
 	}
 	if reason, refused := database.Refused(err); refused {
