@@ -53,9 +53,10 @@ var acts = []struct {
 	{"view the own profile", 4, (*client).viewProfile},
 	{"replace the own profile", 6, (*client).replaceProfile},
 	{"change the own password", 3, (*client).changePassword},
-	{"refresh", 8, func(c *client) { c.refresh(c.session()) }},
+	{"refresh", 6, func(c *client) { c.refresh(c.session()) }},
 	{"refresh twice at once", 3, func(c *client) { c.refreshTwice(c.session()) }},
-	{"log out", 2, func(c *client) { c.logOut(c.session()) }},
+	{"log out", 1, func(c *client) { c.logOut(c.session()) }},
+	{"log out while refreshing", 2, func(c *client) { c.logOutWhileRefreshing(c.session()) }},
 	{"deactivate the own account", 1, (*client).leave},
 	{"register the own address again", 1, (*client).registerAgain},
 
@@ -63,17 +64,17 @@ var acts = []struct {
 	{"change the own role", 2, (*client).changeOwnRole},
 	{"deactivate the own account as an administrator", 2, (*client).deactivateOwn},
 	{"reactivate the own account", 3, (*client).reactivateOwn},
-	{"list", 4, (*client).list},
+	{"list", 3, (*client).list},
 	{"batch", 2, (*client).batch},
 	{"change the council", 8, (*client).changeCouncil},
 
-	{"register a contested address", 9, (*client).register},
-	{"verify", 9, (*client).verify},
+	{"register a contested address", 8, (*client).register},
+	{"verify", 8, (*client).verify},
 	{"log in to a contested account", 5, (*client).intrude},
 	{"use a contested account", 7, (*client).useHeld},
 	{"create a contested account", 3, (*client).create},
-	{"administer a contested account", 5, (*client).administer},
-	{"deactivate or reactivate a contested account", 2, (*client).toggle},
+	{"administer a contested account", 7, (*client).administer},
+	{"deactivate or reactivate a contested account", 4, (*client).toggle},
 }
 
 // act does one random thing.

@@ -16,8 +16,9 @@ type contested struct {
 	made     int  // times an administrator was told to have made the account
 	verified int  // times a token was accepted
 	id       string
-	winner   string  // attempt that the account was activated with
-	last     profile // when nobody was doing anything
+	winner   string   // attempt that the account was activated with
+	replaced []string // versions that a change was made on condition of
+	last     profile  // when nobody was doing anything
 }
 
 // attempt is a registration. Its name is the last name in it, which nobody changes later: it tells whose account this became.
@@ -96,11 +97,16 @@ func (c *client) verify() {
 	c.Equal(1, x.verified, "an address is verified once")
 }
 
-// intrude logs in with the password of any attempt.
+// intrude logs in with the password of any attempt, rather with that which opens the account.
 func (c *client) intrude() {
 	x := pick(c.draw, c.world.crowd...)
 	x.mu.Lock()
 	winner, a := x.winner, pick(c.draw, append(x.attempts, attempt{"nobody", "nobody's password"})...)
+	for _, known := range x.attempts {
+		if known.name == winner && chance(c.draw, 50) {
+			a = known
+		}
+	}
 	x.mu.Unlock()
 	answer := c.call("", "POST", "/api/auth/login", object{"email": spelled(c.draw, x.email), "password": a.password})
 	switch winner {
@@ -189,16 +195,16 @@ func (c *client) create() {
 	c.Equal(1, x.made, "an account is made once")
 }
 
-// anybody returns the ID of a contested account, or of nobody.
-func (c *client) anybody() string {
-	x := pick(c.draw, c.world.crowd...)
+// anybody returns a contested account and its ID, if that is known.
+func (c *client) anybody() (x *contested, id string) {
+	x = pick(c.draw, c.world.crowd...)
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.id
+	return x, x.id
 }
 
 func (c *client) administer() {
-	id := c.anybody()
+	x, id := c.anybody()
 	if id == "" {
 		c.list()
 		return
@@ -209,8 +215,9 @@ func (c *client) administer() {
 	name, role := pick(c.draw, firstNames...), pick(c.draw, "PARTICIPANT", "ORGANIZER")
 	phone, stored := claim(c.draw, contestedNumbers)
 	body := object{"firstName": name.written, "role": role, "phone": phone}
+	conditional := chance(c.draw, 50)
 	outcomes, headers := []string{"200", "409 phone_taken"}, []string{}
-	if chance(c.draw, 50) {
+	if conditional {
 		outcomes, headers = append(outcomes, "412 stale_version"), []string{"If-Match", seen.etag}
 	}
 	a := c.asAdmin("PATCH", "/api/users/"+id, body, headers...)
@@ -220,11 +227,17 @@ func (c *client) administer() {
 	p := decoded[profile](c, a)
 	c.Equal([]any{id, name.stored, role, role == "ORGANIZER", stored}, []any{p.ID, p.FirstName, p.Role, p.IsOrganizer, p.Phone})
 	c.meet(p)
+	if conditional && a.etag != seen.etag {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		c.NotContains(x.replaced, seen.etag, "a version is replaced once")
+		x.replaced = append(x.replaced, seen.etag)
+	}
 }
 
 // toggle deactivates or reactivates a contested account.
 func (c *client) toggle() {
-	id := c.anybody()
+	_, id := c.anybody()
 	if id == "" {
 		c.list()
 		return

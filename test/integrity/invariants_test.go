@@ -43,14 +43,19 @@ var invariants = []struct{ name, broken string }{
 
 const argon2id = `'^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'`
 
-// check requires every invariant, and that no secret is stored.
-func (w *world) check() {
+// checkInvariants counts the rows that break one. Later changes may hide some of them: it is to be called often.
+func (w *world) checkInvariants() {
 	w.t.Helper()
 	for _, invariant := range invariants {
 		var broken int
 		require.NoError(w.t, w.db.Pool().QueryRow(w.t.Context(), "SELECT count(*) "+invariant.broken).Scan(&broken), invariant.name)
 		require.Zero(w.t, broken, invariant.name)
 	}
+}
+
+// checkSecrets requires that none is stored.
+func (w *world) checkSecrets() {
+	w.t.Helper()
 	_, err := w.post()
 	require.NoError(w.t, err)
 	stored := suffixarray.New([]byte(w.everything()))

@@ -97,7 +97,7 @@ func (c *client) walk(query url.Values, limit, pages int) []profile {
 func (c *client) batch() {
 	asked := []string{c.account.ID, nobody, c.world.council[council[0]]}
 	for range 4 {
-		if id := c.anybody(); id != "" {
+		if _, id := c.anybody(); id != "" {
 			asked = append(asked, id)
 		}
 	}

@@ -1,6 +1,6 @@
 // Package integrity lets eight clients do random things to accounts, at once and through two instances of the real program over
 // one database. A model says which answers are possible: of an account that one client has for itself the exact content, of those
-// that all fight over what holds in any order. Whatever they did, the data that is left keeps every invariant.
+// that all fight over what holds in any order. After every round the stored data keeps every invariant.
 //
 // The instances run with CACHE_MAX_MB=0: they do not tell each other yet what to forget.
 //
@@ -55,10 +55,11 @@ func TestRandomOperations(t *testing.T) {
 			w.contest(fmt.Sprintf("s%d", round/scene))
 		}
 		together(t, players, func(c *client) { c.act(round) })
+		w.checkInvariants()
 		if round%scene == scene-1 || round == rounds-1 {
 			together(t, players[:1], func(c *client) { c.count(players) })
 			together(t, players, (*client).tryEveryPassword)
-			w.check()
+			w.checkSecrets()
 		}
 	}
 	together(t, players, (*client).lookOnceMore)

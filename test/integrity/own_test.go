@@ -198,7 +198,9 @@ func (c *client) changePassword() {
 		own.former, own.password = own.password, next
 		own.changes++
 		for _, other := range own.sessions {
-			other.ended = other.ended || other != s
+			if other != s {
+				c.over(other)
+			}
 		}
 	}
 }

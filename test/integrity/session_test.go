@@ -28,9 +28,6 @@ func alive(sessions []*session) []*session {
 	return slices.DeleteFunc(slices.Clone(sessions), func(s *session) bool { return s.ended })
 }
 
-// uncertain tells whether somebody else may have ended the session.
-func (s *session) uncertain() bool { return s.contested != nil && !s.ended }
-
 // live requires of the answer to a request of s one of these outcomes, or that the session has ended if that may be, and tells
 // whether the outcome is the first one.
 func (c *client) live(s *session, a answer, outcomes ...string) bool {
@@ -38,7 +35,7 @@ func (c *client) live(s *session, a answer, outcomes ...string) bool {
 	switch {
 	case s.ended:
 		outcomes = []string{over}
-	case s.uncertain():
+	case s.contested != nil: // somebody may have deactivated the account
 		outcomes = append(outcomes, over)
 	}
 	ok := c.is(a, outcomes...)
@@ -54,7 +51,7 @@ func (c *client) refresh(s *session) {
 	newest := len(s.refresh) - 1
 	i := newest
 	switch {
-	case chance(c.draw, 3):
+	case chance(c.draw, 8):
 		i = c.draw.IntN(len(s.refresh))
 	case chance(c.draw, 30):
 		i = max(newest-1, 0)
@@ -72,7 +69,7 @@ func (c *client) refresh(s *session) {
 		c.is(a, "401 session_ended")
 	}
 	if a.outcome != "200" {
-		s.ended = true
+		c.over(s)
 		return
 	}
 	p := c.paired(a)
@@ -94,14 +91,14 @@ func (c *client) refreshTwice(s *session) {
 		both.Go(func() { answers[i] = c.send(p, "", "POST", "/api/auth/refresh", object{"refreshToken": newest}) })
 	}
 	both.Wait()
-	wasEnded := s.ended
+	ended := s.ended
 	for _, a := range answers {
-		// Whether the account was deactivated before, between or after the two nobody knows.
-		s.ended = wasEnded
-		c.live(s, a, "200")
+		one := *s // whether the account was deactivated before, between or after the two nobody knows
+		c.live(&one, a, "200")
+		ended = ended || one.ended
 	}
-	s.ended = slices.ContainsFunc(answers, func(a answer) bool { return a.outcome != "200" })
-	if s.ended {
+	if ended {
+		c.over(s)
 		return
 	}
 	first, second := c.paired(answers[0]), c.paired(answers[1])
@@ -120,5 +117,26 @@ func (c *client) refreshTwice(s *session) {
 // logOut ends a session by any token that it ever had.
 func (c *client) logOut(s *session) {
 	c.is(c.call("", "POST", "/api/auth/logout", object{"refreshToken": pick(c.draw, s.refresh...)}), "204")
+	c.over(s)
+}
+
+// logOutWhileRefreshing does both at once, on one instance each: the session is over, whichever was first.
+func (c *client) logOutWhileRefreshing(s *session) {
+	token := object{"refreshToken": s.refresh[len(s.refresh)-1]}
+	var refreshed, out answer
+	var both sync.WaitGroup
+	both.Go(func() { refreshed = c.send(c.world.programs[0], "", "POST", "/api/auth/refresh", token) })
+	both.Go(func() { out = c.send(c.world.programs[1], "", "POST", "/api/auth/logout", token) })
+	both.Wait()
+	c.is(out, "204")
+	if c.live(s, refreshed, "200", "401 session_ended") {
+		s.access = c.paired(refreshed).AccessToken
+	}
+	c.over(s)
+}
+
+// over notes that a session has ended. Its access token must know at once.
+func (c *client) over(s *session) {
 	s.ended = true
+	c.live(s, c.call(s.access, "GET", "/api/users/me", nil))
 }

@@ -64,7 +64,19 @@ type program struct {
 	cmd  *exec.Cmd
 	logs output
 	api  string
-	done chan error
+	done chan struct{}
+	err  error // how it ended
+}
+
+// faults are the errors it logged.
+func (p *program) faults() []string {
+	var found []string
+	for line := range strings.Lines(p.logs.String()) {
+		if strings.Contains(line, `"level":"ERROR"`) {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 // output is what a program prints, while it does.
@@ -87,7 +99,7 @@ func (o *output) String() string {
 
 func (w *world) launch(binary string) *program {
 	w.t.Helper()
-	p := &program{cmd: exec.Command(binary, "serve"), done: make(chan error, 1)}
+	p := &program{cmd: exec.Command(binary, "serve"), done: make(chan struct{})}
 	p.cmd.Dir = w.t.TempDir()
 	p.cmd.Env = []string{
 		"HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off", "DATABASE_URL=" + w.db.DSN, "MAIL_DIR=" + w.mailDir, "LOG_FORMAT=json",
@@ -95,8 +107,17 @@ func (w *world) launch(binary string) *program {
 	}
 	p.cmd.Stderr = &p.logs
 	require.NoError(w.t, p.cmd.Start())
-	go func() { p.done <- p.cmd.Wait() }()
-	w.t.Cleanup(func() { _ = p.cmd.Process.Kill() })
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	w.t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		if w.t.Failed() {
+			w.t.Logf("faults of the program: %v", p.faults())
+		}
+	})
 	return p
 }
 
@@ -118,8 +139,9 @@ func (w *world) close() {
 	w.t.Helper()
 	for _, p := range w.programs {
 		require.NoError(w.t, p.cmd.Process.Signal(syscall.SIGTERM))
-		require.NoError(w.t, <-p.done)
-		require.NotContains(w.t, p.logs.String(), `"level":"ERROR"`)
+		<-p.done
+		require.NoError(w.t, p.err)
+		require.Empty(w.t, p.faults())
 	}
 }
 
