@@ -31,6 +31,9 @@ const (
 
 	readyInterval = 20 * time.Millisecond
 	pingTimeout   = 2 * time.Second
+	// answerPatience bounds the wait for a server that says it is ready.
+	answerPatience = 10 * time.Second
+
 	startAttempts = 5
 	maxLogSize    = 10 << 20
 )
@@ -157,8 +160,11 @@ func (c *cluster) start(ctx context.Context, port int) (*child, error) {
 }
 
 func (c *cluster) awaitReady(ctx context.Context, server *child, port int) error {
+	var mute <-chan time.Time // nil until the server says that it is ready
 	for {
 		select {
+		case <-mute:
+			return errors.New("it does not answer on the loopback address")
 		case <-server.done:
 			return fmt.Errorf("it ended at once: %w", server.err)
 		case <-ctx.Done():
@@ -167,6 +173,9 @@ func (c *cluster) awaitReady(ctx context.Context, server *child, port int) error
 		}
 		if p := readPidFile(c.data()); p.pid != server.process.Pid || !p.ready {
 			continue
+		}
+		if mute == nil {
+			mute = time.After(answerPatience)
 		}
 		err := c.ping(ctx, port)
 		if err == nil {
