@@ -57,6 +57,7 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer, logger *slog.L
 	if !cfg.Mail.PublicURLGiven {
 		cfg.Mail.PublicURL = api
 	}
+	logger.Info("listening", slog.String("api", listeners.API.Addr().String()))
 	if private != nil {
 		private.Describe("API " + api)
 	}
@@ -107,11 +108,15 @@ func runUntil(ctx context.Context, program *fx.App, logger *slog.Logger) error {
 	// A second signal does not cut the stop short: it is bounded anyway.
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), program.StopTimeout())
 	defer cancel()
-	if err := program.Stop(stop); err != nil {
-		return fmt.Errorf("stop: %w", err)
-	}
-	if code != 0 {
+	err := program.Stop(stop)
+	switch {
+	case code != 0: // what ended the program counts, not how it ended
+		if err != nil {
+			logger.Error("the program did not stop cleanly", slog.String("reason", app.Reason(err)))
+		}
 		return exitCode(code)
+	case err != nil:
+		return fmt.Errorf("stop: %w", err)
 	}
 	return nil
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/tickr/tickr/cmd/tickr/app"
 	"github.com/tickr/tickr/modules/users"
@@ -74,9 +76,17 @@ func newUsersCreateAdmin() *cobra.Command {
 	return cmd
 }
 
-// firstLine reads the password from the standard input.
+// firstLine reads the password from the standard input: asked for, and not shown, where that is a terminal.
 func firstLine(cmd *cobra.Command) (string, error) {
-	fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
+	if file, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
+		typed, err := term.ReadPassword(int(file.Fd()))
+		fmt.Fprintln(cmd.ErrOrStderr())
+		if err != nil {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		return string(typed), nil
+	}
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the password: %w", err)

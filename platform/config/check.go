@@ -89,8 +89,8 @@ func isAddress(s Secret, schemes ...string) bool {
 func (t Tokens) check(found *mistakes) {
 	found.key("JWT_SECRET", t.Secret)
 	found.key("JWT_SECRET_PREVIOUS", t.PreviousSecret)
-	found.positive("ACCESS_TOKEN_TTL", t.AccessTTL)
-	found.positive("REFRESH_TOKEN_TTL", t.RefreshTTL)
+	found.atLeastASecond("ACCESS_TOKEN_TTL", t.AccessTTL) // tokens tell time in whole seconds
+	found.atLeastASecond("REFRESH_TOKEN_TTL", t.RefreshTTL)
 }
 
 const smtpNeedsServer = "production and the smtp driver need the address of a mail server"

@@ -54,6 +54,12 @@ func (m *mistakes) positive(variable string, value time.Duration) {
 	}
 }
 
+func (m *mistakes) atLeastASecond(variable string, value time.Duration) {
+	if value < time.Second {
+		m.add(variable, "must be at least 1s")
+	}
+}
+
 func (m *mistakes) postgres(variable string, address Secret) {
 	if address.Reveal() != "" && !isAddress(address, "postgres", "postgresql") {
 		m.add(variable, "must look like postgres://user:password@host:5432/name (special characters percent-encoded)")

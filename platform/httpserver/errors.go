@@ -55,6 +55,17 @@ func WriteError(api huma.API, ctx huma.Context, err error) {
 	_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", err)
 }
 
+// refuseUntil answers operations with 503 until the program is prepared for them.
+func refuseUntil(api huma.API, prepared func() bool) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if !prepared() {
+			WriteError(api, ctx, unavailable)
+			return
+		}
+		next(ctx)
+	}
+}
+
 // newErrorWithContext stands in for huma's, which shows the values of wrong
 // fields and the text of faults to the client.
 func newErrorWithContext(ctx huma.Context, status int, detail string, errs ...error) huma.StatusError {

@@ -47,6 +47,8 @@ type Options struct {
 	RequestContext func(context.Context) context.Context
 	// Checks decide whether the server is ready.
 	Checks []Check
+	// Prepared, when given, says whether operations may be served at all: until then they are answered with 503.
+	Prepared func() bool
 }
 
 // API is what modules register their routes with. Its name is ours, so that who only passes it on need not speak huma.
@@ -97,6 +99,9 @@ func New(o Options) (*Server, error) {
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		},
+	}
+	if o.Prepared != nil {
+		s.api.UseMiddleware(refuseUntil(s.api, o.Prepared))
 	}
 	s.api.UseMiddleware(refuseUnexpectedBody(s.api))
 	s.openAPI = sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.api.OpenAPI()) })

@@ -120,9 +120,12 @@ func (p *Preparation) pending(ctx context.Context) error {
 	return err
 }
 
+// Done reports whether Run has succeeded.
+func (p *Preparation) Done() bool { return p.done.Load() }
+
 // Ready fails until Run has succeeded, and afterwards while the database does not answer or a migration is pending.
 func (p *Preparation) Ready(ctx context.Context) error {
-	if !p.done.Load() {
+	if !p.Done() {
 		return errors.New("the database is being prepared")
 	}
 	return p.pending(ctx)

@@ -159,6 +159,7 @@ func newServer(cfg config.Config, registry *prometheus.Registry, db *database.Ha
 		Title: title, Version: Version(), Logger: logger, Registry: registry,
 		TrustedProxies: cfg.HTTP.TrustedProxies, CORSOrigins: cfg.HTTP.CORSOrigins,
 		RequestContext: func(ctx context.Context) context.Context { return database.WithBudget(ctx, databaseBudget) },
+		Prepared:       p.Done,
 		Checks: []httpserver.Check{
 			{Name: "database", Probe: db.Ping},
 			{Name: "schema", Probe: p.Ready},

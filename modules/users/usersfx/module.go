@@ -4,6 +4,7 @@ package usersfx
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -162,17 +163,14 @@ func newStartup(lc fx.Lifecycle, cfg config.Config, s *application.Service, rela
 	}, nil
 }
 
-// relayTask returns the start of the relay, which the lifecycle stops. Nothing is started any more once stopping has begun: the
-// program waits for its startup tasks first.
+// relayTask returns the start of the relay, which the lifecycle stops. Once stopping has begun it does not start any more.
 func relayTask(lc fx.Lifecycle, relay *application.Relay) func(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
-	started := false
+	var once sync.Once // started, or never to be
 	lc.Append(fx.StopHook(func(stop context.Context) error {
 		cancel()
-		if !started {
-			return nil
-		}
+		once.Do(func() { close(stopped) })
 		select {
 		case <-stopped:
 			return nil
@@ -181,11 +179,12 @@ func relayTask(lc fx.Lifecycle, relay *application.Relay) func(context.Context) 
 		}
 	}))
 	return func(context.Context) error {
-		started = true
-		go func() {
-			defer close(stopped)
-			relay.Run(ctx)
-		}()
+		once.Do(func() {
+			go func() {
+				defer close(stopped)
+				relay.Run(ctx)
+			}()
+		})
 		return nil
 	}
 }

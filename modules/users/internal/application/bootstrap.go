@@ -35,7 +35,8 @@ func (a NewAdmin) Validate() error {
 	return err
 }
 
-// CreateAdmin makes a verified administrator who can log in at once. It fails with *domain.InvalidError or users.ErrEmailTaken.
+// CreateAdmin makes a verified administrator who can log in at once, of an account that was never verified where there is one. It
+// fails with *domain.InvalidError or users.ErrEmailTaken.
 func (s *Service) CreateAdmin(ctx context.Context, a NewAdmin) (users.User, error) {
 	p, err := a.parse()
 	if err != nil {
@@ -49,10 +50,33 @@ func (s *Service) CreateAdmin(ctx context.Context, a NewAdmin) (users.User, erro
 	u.Activate(p.names, hash, s.Now())
 	u.SetRole(users.Admin, s.Now())
 	err = s.commit(ctx, func(ctx context.Context, _ *effects) error { return s.Users.Insert(ctx, u) })
+	if errors.Is(err, users.ErrEmailTaken) {
+		return s.promoteUnverified(ctx, p, hash)
+	}
 	if err != nil {
 		return users.User{}, err
 	}
 	return u.View(), nil
+}
+
+// promoteUnverified makes an administrator of an account whose address nobody has proven: anybody can register an address, and
+// must not keep the operator from it by that. It fails with users.ErrEmailTaken when the account is somebody's.
+func (s *Service) promoteUnverified(ctx context.Context, p parsedAdmin, hash string) (users.User, error) {
+	known, err := s.Users.ByEmail(ctx, p.email.String())
+	if err != nil {
+		return users.User{}, err
+	}
+	return s.change(ctx, known.ID(), func(ctx context.Context, u *domain.User, _ *effects) error {
+		if u.EmailVerified() || !u.IsActive() {
+			return users.ErrEmailTaken
+		}
+		if err := s.Registrations.Void(ctx, u.ID()); err != nil {
+			return err
+		}
+		u.Activate(p.names, hash, s.Now())
+		u.SetRole(users.Admin, s.Now())
+		return nil
+	})
 }
 
 // Bootstrap makes that administrator when there is none at all, and reports whether it did. Instances that start at once may all

@@ -72,6 +72,26 @@ func TestBootstrapRefuses(t *testing.T) {
 	})
 }
 
+// Anybody can register the operator's address, but not keep the operator out by it.
+func TestBootstrapTakesAnUnprovenAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	planted := newPassword
+	require.NoError(t, w.Register(t.Context(), application.Registration{
+		Email: "root@example.com", Password: planted, FirstName: "Mallory", LastName: "M",
+	}))
+	link := w.mails()[0].Token
+	created, err := w.Bootstrap(t.Context(), root)
+	require.NoError(t, err)
+	require.True(t, created)
+	require.ErrorIs(t, w.VerifyEmail(t.Context(), link), users.ErrTokenInvalid)
+	_, _, err = w.LogIn(t.Context(), application.Credentials{Email: "root@example.com", Password: planted})
+	require.ErrorIs(t, err, users.ErrInvalidCredentials)
+	_, actor := w.login("root@example.com")
+	require.Equal(t, users.Admin, actor.Role)
+	require.Equal(t, "Root", w.stored(actor.ID).FirstName)
+}
+
 func TestBootstrapWhileADeactivatedAdminExists(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

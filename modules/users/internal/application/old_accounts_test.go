@@ -41,6 +41,27 @@ func TestLoginRehashesAnOldHash(t *testing.T) {
 	require.Equal(t, hashes, again, "once is enough")
 }
 
+// Two tabs log in to an old account: one is faster, and replaces the hash that the other is comparing with.
+func TestLoginWhileAnotherRehashes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ana := w.account("ana@example.com", withHash("old:"+password))
+	_, actor := w.login(w.account("bob@example.com").Email)
+	actor.ID = ana.ID
+	w.hasher.Meanwhile = func() {
+		w.hasher.Meanwhile = nil
+		_, _, err := w.LogIn(t.Context(), application.Credentials{Email: ana.Email, Password: password})
+		require.NoError(t, err)
+	}
+	_, _, err := w.LogIn(t.Context(), application.Credentials{Email: ana.Email, Password: password})
+	require.NoError(t, err)
+
+	// Likewise a change of the password; one to another password meanwhile makes the old one wrong.
+	require.NoError(t, w.ChangeOwnPassword(t.Context(), actor, application.PasswordChange{Current: password, New: newPassword}))
+	_, _, err = w.LogIn(t.Context(), application.Credentials{Email: ana.Email, Password: password})
+	require.ErrorIs(t, err, users.ErrInvalidCredentials)
+}
+
 // A hash that cannot be used is the program's fault, but whoever asks sees a wrong pair.
 func TestUnusableHashIsAWrongPair(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package application
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -78,6 +79,21 @@ func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c Password
 	if err := actor.May(ChangeOwnPassword); err != nil {
 		return err
 	}
+	err := s.changePassword(ctx, actor, c)
+	if errors.Is(err, errHashReplaced) {
+		err = s.changePassword(ctx, actor, c)
+	}
+	if errors.Is(err, errHashReplaced) {
+		return wrongPassword()
+	}
+	return err
+}
+
+func wrongPassword() error {
+	return domain.Invalid("currentPassword", domain.CodeIncorrect, "is not your current password")
+}
+
+func (s *Service) changePassword(ctx context.Context, actor Actor, c PasswordChange) error {
 	u, err := s.Users.ByID(ctx, actor.ID)
 	if err != nil {
 		return err
@@ -92,9 +108,8 @@ func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c Password
 	if err != nil {
 		return err
 	}
-	wrong := domain.Invalid("currentPassword", domain.CodeIncorrect, "is not your current password")
 	if !ok {
-		return wrong
+		return wrongPassword()
 	}
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {
@@ -104,8 +119,8 @@ func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c Password
 		switch {
 		case !u.IsActive():
 			return users.ErrSessionEnded
-		case u.PasswordHash() != known: // changed by somebody faster
-			return wrong
+		case u.PasswordHash() != known:
+			return errHashReplaced
 		}
 		u.SetPassword(hash, s.Now())
 		return s.endSessions(ctx, u.ID(), actor.Session, domain.EndedByPassword, after)

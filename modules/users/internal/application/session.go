@@ -41,6 +41,24 @@ func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User,
 	if err := c.Validate(); err != nil {
 		return Tokens{}, users.User{}, err
 	}
+	tokens, view, err := s.logIn(ctx, c)
+	if errors.Is(err, errHashReplaced) {
+		// By a change of the password, or by another login that hashed the same one anew: only the new hash can tell.
+		tokens, view, err = s.logIn(ctx, c)
+	}
+	switch {
+	case errors.Is(err, errHashReplaced):
+		return Tokens{}, users.User{}, users.ErrInvalidCredentials
+	case err != nil:
+		return Tokens{}, users.User{}, err
+	}
+	return tokens, view, nil
+}
+
+// errHashReplaced: while a password was compared with a hash, another one took its place.
+var errHashReplaced = errors.New("password hash was replaced meanwhile")
+
+func (s *Service) logIn(ctx context.Context, c Credentials) (Tokens, users.User, error) {
 	u, hash, err := s.findCredentials(ctx, c.Email)
 	if err != nil {
 		return Tokens{}, users.User{}, err
@@ -59,7 +77,8 @@ func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User,
 
 	rehash := ""
 	if s.Hasher.Outdated(given, hash) {
-		if rehash, err = s.Hasher.Hash(ctx, given); err != nil {
+		// When there is no turn for it now, a later login will do it.
+		if rehash, err = s.Hasher.Hash(ctx, given); err != nil && !errors.Is(err, users.ErrOverloaded) {
 			return Tokens{}, users.User{}, err
 		}
 	}
@@ -68,7 +87,7 @@ func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User,
 	view, err := s.change(ctx, u.ID(), func(ctx context.Context, u *domain.User, _ *effects) error {
 		// While the password was compared it may have been changed, or the account deactivated.
 		if u.PasswordHash() != hash {
-			return users.ErrInvalidCredentials
+			return errHashReplaced
 		}
 		if err := u.MayLogIn(); err != nil {
 			return err
