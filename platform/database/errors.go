@@ -17,6 +17,7 @@ import (
 const (
 	uniqueViolation      = "23505"
 	foreignKeyViolation  = "23503"
+	restrictViolation    = "23001" // what PostgreSQL 18 says of ON DELETE RESTRICT
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 
@@ -38,12 +39,12 @@ func UniqueViolation(err error) (constraint string, ok bool) {
 // ForeignKeyViolation reports whether err says that a referenced row is missing, or that a row is still
 // referenced, and by which constraint.
 func ForeignKeyViolation(err error) (constraint string, ok bool) {
-	return violation(err, foreignKeyViolation)
+	return violation(err, foreignKeyViolation, restrictViolation)
 }
 
-func violation(err error, code string) (constraint string, ok bool) {
+func violation(err error, codes ...string) (constraint string, ok bool) {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || pg.Code != code {
+	if !ok || !slices.Contains(codes, pg.Code) {
 		return "", false
 	}
 	return pg.ConstraintName, true

@@ -131,7 +131,7 @@ func (s *TxSuite) TestDeadlockIsRepeated() {
 	work.Go(func() { transfer(1, 2) })
 	work.Go(func() { transfer(2, 1) })
 	work.Wait()
-	s.Equal(int32(3), runs.Load())
+	s.GreaterOrEqual(runs.Load(), int32(3), "one of the two was the victim, and ran again")
 	s.Equal("2,2", value(s.T(), h, `SELECT string_agg(n::text, ',') FROM notes`))
 }
 
