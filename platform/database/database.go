@@ -15,11 +15,12 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 )
 
-// Limits of every session of the pool, enforced by the server, so that they hold when this process hangs or
-// loses its network. Long work (migrations, index builds) uses connections of its own.
+// RequestBudget is what one request may spend on the database in all (see WithBudget); no statement runs for longer.
+const RequestBudget = 2500 * time.Millisecond
+
+// Limits of every session of the pool, as is RequestBudget, enforced by the server, so that they hold when this
+// process hangs or loses its network. Long work (migrations, index builds) uses connections of its own.
 const (
-	// statementTimeout is what a request may spend on the database in all (see WithBudget).
-	statementTimeout = "2500ms"
 	// lockTimeout is shorter, so that a wait for a lock is reported as one.
 	lockTimeout = "2s"
 	// idleInTxTimeout frees the locks of a transaction whose client stopped talking.
@@ -55,7 +56,7 @@ func Open(ctx context.Context, o Options) (*Handle, error) {
 	}
 	cfg, err := ParseDSN(o.DSN, map[string]string{
 		"application_name":                    o.ApplicationName,
-		"statement_timeout":                   statementTimeout,
+		"statement_timeout":                   fmt.Sprintf("%dms", RequestBudget.Milliseconds()),
 		"lock_timeout":                        lockTimeout,
 		"idle_in_transaction_session_timeout": idleInTxTimeout,
 	})

@@ -28,6 +28,18 @@ func WithBudget(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, budgetKey{}, b)
 }
 
+// Spend is for waiting, on behalf of ctx, for a query that somebody else runs. The ctx it returns ends when the
+// budget of ctx is gone; the time until done is called, which must be once, is charged to that budget. The ctx is
+// not for queries of one's own: they would be charged twice. Without a budget it is ctx, and nothing is charged.
+func Spend(ctx context.Context) (waiting context.Context, done func()) {
+	b, ok := ctx.Value(budgetKey{}).(*budget)
+	if !ok {
+		return ctx, func() {}
+	}
+	waiting = begin(ctx, time.Duration(b.left.Load()), b)
+	return waiting, func() { end(waiting) }
+}
+
 // limiter gives acquisitions and queries their deadlines. pgx calls it as a tracer: the ctx that a Start method
 // returns governs the traced call, and its End method is always called.
 type limiter struct {
@@ -42,7 +54,7 @@ var (
 
 type spanKey struct{}
 
-// span is one acquisition or query under way.
+// span is one acquisition, query or wait under way.
 type span struct {
 	start  time.Time
 	budget *budget // nil: nothing is charged

@@ -96,3 +96,22 @@ func (s *BudgetSuite) TestIsSafeForConcurrentQueries() {
 	}
 	work.Wait()
 }
+
+func (s *BudgetSuite) TestIsSpentByWaitingForOthers() {
+	ctx := database.WithBudget(s.T().Context(), 300*time.Millisecond)
+	_, done := database.Spend(ctx)
+	time.Sleep(200 * time.Millisecond)
+	done()
+	waiting, done := database.Spend(ctx)
+	start := time.Now()
+	<-waiting.Done()
+	done()
+	s.Less(time.Since(start), 200*time.Millisecond, "the waits together")
+	s.True(database.Unavailable(waiting.Err()))
+	s.NoError(ctx.Err())
+	s.True(database.Unavailable(s.sleep(ctx, "0")), "nothing is left")
+
+	waiting, done = database.Spend(s.T().Context())
+	defer done()
+	s.Equal(s.T().Context(), waiting, "there is no budget")
+}

@@ -31,8 +31,6 @@ const (
 	drainTimeout = 8 * time.Second
 	// title is what the API document is called.
 	title = "Tickr"
-	// databaseBudget is what one request may spend on the database in all.
-	databaseBudget = 2500 * time.Millisecond
 )
 
 // modules are the business modules of the monolith.
@@ -158,7 +156,7 @@ func newServer(cfg config.Config, registry *prometheus.Registry, db *database.Ha
 	server, err := httpserver.New(httpserver.Options{
 		Title: title, Version: Version(), Logger: logger, Registry: registry,
 		TrustedProxies: cfg.HTTP.TrustedProxies, CORSOrigins: cfg.HTTP.CORSOrigins,
-		RequestContext: func(ctx context.Context) context.Context { return database.WithBudget(ctx, databaseBudget) },
+		RequestContext: func(ctx context.Context) context.Context { return database.WithBudget(ctx, database.RequestBudget) },
 		Prepared:       p.Done,
 		Checks: []httpserver.Check{
 			{Name: "database", Probe: db.Ping},

@@ -21,6 +21,7 @@ import (
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/modules/users/internal/userstest"
+	"github.com/tickr/tickr/platform/database"
 	"github.com/tickr/tickr/platform/database/dbtest"
 )
 
@@ -45,7 +46,9 @@ func (s *Caching) SetupTest() {
 	db := dbtest.New(s.T(), postgres.Migrations())
 	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 	var err error
-	s.cache, err = cache.New(cache.Options{TTL: time.Hour, MaxMB: 1, Now: now})
+	s.cache, err = cache.New(cache.Options{
+		TTL: time.Hour, MaxMB: 1, LoadTime: database.RequestBudget, Spend: database.Spend, Now: now,
+	})
 	s.Require().NoError(err)
 	s.T().Cleanup(func() { s.Require().NoError(s.cache.Close()) })
 	s.key, err = domain.NewRefreshKey("secret")

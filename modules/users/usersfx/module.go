@@ -59,7 +59,9 @@ func newRepositories(db *database.Handle, cfg config.Config) postgres.Repositori
 }
 
 func newCache(lc fx.Lifecycle, cfg config.Config) (*cache.Cache, error) {
-	c, err := cache.New(cache.Options{TTL: cfg.Cache.TTL(), MaxMB: cfg.Cache.MaxMB, Now: now})
+	c, err := cache.New(cache.Options{
+		TTL: cfg.Cache.TTL(), MaxMB: cfg.Cache.MaxMB, LoadTime: database.RequestBudget, Spend: database.Spend, Now: now,
+	})
 	if err != nil {
 		return nil, err
 	}

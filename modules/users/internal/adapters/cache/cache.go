@@ -22,6 +22,11 @@ type Options struct {
 	// MaxMB bounds the memory of the entries, in MiB; the index adds up to a fifth. The oldest entries make room for new ones.
 	// 0: nothing is remembered, everything is loaded.
 	MaxMB int
+	// LoadTime bounds a load that calls share, whatever they may spend themselves. It must be positive.
+	LoadTime time.Duration
+	// Spend returns a ctx that ends when the caller who waits under ctx may not wait for the database any longer, and what tells that
+	// the wait is over.
+	Spend func(ctx context.Context) (waiting context.Context, done func())
 	Now   func() time.Time
 }
 
@@ -44,8 +49,8 @@ var _ application.Cache = (*Cache)(nil)
 
 // New returns an empty cache, to be closed after use.
 func New(o Options) (*Cache, error) {
-	if o.TTL <= 0 {
-		return nil, errors.New("open cache: the time to live must be positive")
+	if o.TTL <= 0 || o.LoadTime <= 0 {
+		return nil, errors.New("open cache: its times must be positive")
 	}
 	s, err := newStore(o)
 	if err != nil {
@@ -59,11 +64,11 @@ func New(o Options) (*Cache, error) {
 	}, []string{"kind"})
 	return &Cache{
 		users: shelf[users.User]{
-			store: s, kind: "user", encode: appendUser, decode: decodeUser,
+			store: s, kind: "user", encode: appendUser, decode: decodeUser, loadTime: o.LoadTime, spend: o.Spend,
 			hits: hits.WithLabelValues("user"), misses: misses.WithLabelValues("user"),
 		},
 		sessions: shelf[users.ID]{
-			store: s, kind: "session", encode: appendID, decode: decodeID,
+			store: s, kind: "session", encode: appendID, decode: decodeID, loadTime: o.LoadTime, spend: o.Spend,
 			hits: hits.WithLabelValues("session"), misses: misses.WithLabelValues("session"),
 		},
 		metrics: []prometheus.Collector{
@@ -80,7 +85,8 @@ func New(o Options) (*Cache, error) {
 }
 
 // User implements application.Cache. Calls for one user that miss together share one load. It gets a context of its own, which
-// ends after 2.5 s and carries no value of theirs; a call whose ctx ends meanwhile fails, and the others do not.
+// ends after Options.LoadTime and carries no value of theirs; a call whose ctx ends meanwhile, or who may spend no more, fails, and
+// the others do not.
 func (c *Cache) User(ctx context.Context, id users.ID, load func(context.Context) (users.User, error)) (users.User, error) {
 	return c.users.read(ctx, id, load)
 }

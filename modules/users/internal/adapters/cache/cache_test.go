@@ -15,9 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/platform/database"
 )
 
-const mebibyte = 1 << 20
+const (
+	mebibyte   = 1 << 20
+	flightTime = 3 * time.Second
+)
 
 // clock is a time that stands until it is moved.
 type clock struct{ now time.Time }
@@ -34,6 +38,7 @@ func open(t *testing.T, o Options) *Cache {
 	if o.TTL == 0 {
 		o.TTL = time.Minute
 	}
+	o.LoadTime, o.Spend = flightTime, database.Spend
 	c, err := New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
@@ -225,6 +230,17 @@ func TestForeignFormatsAreMisses(t *testing.T) {
 	}
 }
 
+// An entry may be whole and still not be a user.
+func TestEntriesThatDoNotDecodeAreMisses(t *testing.T) {
+	t.Parallel()
+	c, s := open(t, Options{MaxMB: 1}), &source{user: sample()}
+	f := c.users.store.begin(s.user.ID)
+	c.users.store.put(c.users.key(s.user.ID), s.user.ID, f, append(f.header(), 1))
+	s.read(t, c)
+	s.read(t, c)
+	require.Equal(t, 1, s.loads)
+}
+
 func TestUserTooLargeForAShardIsNotAnError(t *testing.T) {
 	t.Parallel()
 	c, s := open(t, Options{MaxMB: 1}), &source{user: sample()}
@@ -310,7 +326,12 @@ func TestCloseTwice(t *testing.T) {
 
 func TestImpossibleOptions(t *testing.T) {
 	t.Parallel()
-	for _, o := range []Options{{MaxMB: 1}, {MaxMB: 1, TTL: -time.Second}, {MaxMB: -1, TTL: time.Second}} {
+	for _, o := range []Options{
+		{MaxMB: 1, LoadTime: time.Second},
+		{MaxMB: 1, LoadTime: time.Second, TTL: -time.Second},
+		{MaxMB: 1, TTL: time.Second},
+		{MaxMB: -1, LoadTime: time.Second, TTL: time.Second},
+	} {
 		_, err := New(o)
 		require.Error(t, err)
 	}

@@ -6,20 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"time"
 
 	"github.com/google/uuid"
 )
 
-// flightTime bounds a load that readers share: what a request may spend on the database in all.
-const flightTime = 2500 * time.Millisecond
-
 // share waits for the load of id that is under way, or starts it. Readers share a load only within one generation: who reads after
 // a change was acknowledged does not join a load that began before.
 //
-// A reader whose ctx ends stops waiting, and only that one: the load is nobody's. A panic of load is raised in all who wait.
+// A reader whose ctx ends, or who may spend no more, stops waiting, and only that one: the load is nobody's. A panic of load is raised in all who wait.
 func (s *shelf[V]) share(ctx context.Context, id uuid.UUID, load func(context.Context) (V, error)) (V, error) {
 	var none V
+	ctx, done := s.spend(ctx)
+	defer done()
 	if err := ctx.Err(); err != nil { // a load for nobody
 		return none, fmt.Errorf("load %s: %w", s.kind, err)
 	}
@@ -54,10 +52,12 @@ func (s *shelf[V]) fly(id uuid.UUID, f fill, load func(context.Context) (V, erro
 		}
 	}()
 	// Another flight may have landed since the reader looked.
-	if encoded, ok := s.store.get(s.key(id)); ok {
-		return encoded, nil
+	if encoded, held := s.store.get(s.key(id)); held {
+		if _, ok := s.decode(encoded); ok {
+			return encoded, nil
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flightTime)
+	ctx, cancel := context.WithTimeout(context.Background(), s.loadTime)
 	defer cancel()
 	value, err := load(ctx)
 	if err != nil {

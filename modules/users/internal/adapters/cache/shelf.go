@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,13 +11,15 @@ import (
 
 // shelf is the entries of one kind, by ID.
 type shelf[V any] struct {
-	store   *store
-	kind    string
-	encode  func(to []byte, value V) []byte
-	decode  func(from []byte) (value V, ok bool)
-	hits    prometheus.Counter
-	misses  prometheus.Counter
-	flights singleflight.Group
+	store    *store
+	kind     string
+	encode   func(to []byte, value V) []byte
+	decode   func(from []byte) (value V, ok bool)
+	loadTime time.Duration
+	spend    func(context.Context) (context.Context, func())
+	hits     prometheus.Counter
+	misses   prometheus.Counter
+	flights  singleflight.Group
 }
 
 // read returns the value from the cache, or loads and remembers it. Errors are not remembered.
