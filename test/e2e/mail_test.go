@@ -29,7 +29,7 @@ const (
 	// mailTimeout is how long the program talks to a server that does not answer: a request that waited for it would take as long.
 	mailTimeout = 20 * time.Second
 	// mailLease is how long a mail stays with the program that tried it last.
-	mailLease = "1 minute"
+	mailLease = "3 minutes"
 )
 
 // mailServer is a real SMTP server. It keeps what it is handed.

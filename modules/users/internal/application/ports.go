@@ -115,8 +115,13 @@ type Mail struct {
 	Time      time.Time
 }
 
-// Mailer hands a mail over to whoever delivers it, or fails. Its errors carry no address.
+// ErrUndeliverable is how Send of Mailer reports a mail that was refused for good: trying again is useless.
+var ErrUndeliverable = errors.New("mail was refused for good")
+
+// Mailer hands a mail over to whoever delivers it. Its errors carry no address.
 type Mailer interface {
+	// Send returns within two minutes, at once when ctx ends, and then nothing of it goes on. It fails with ErrUndeliverable, or
+	// otherwise when the mail should be tried again.
 	Send(ctx context.Context, m Mail) error
 }
 

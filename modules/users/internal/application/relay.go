@@ -13,8 +13,10 @@ import (
 const (
 	// relayPoll is how often the outbox is looked at without a wake-up: mail of a program that died is sent after that.
 	relayPoll = time.Second
-	// relayLease is how long a mail is hidden from other instances while one hands it over.
-	relayLease = time.Minute
+	// relayLease is how long a mail is hidden from other instances while one hands it over: longer than a Mailer may take.
+	relayLease = 3 * time.Minute
+	// relayGrace is how long handing over a mail may go on after the relay was stopped, and noting what came of it likewise.
+	relayGrace = 5 * time.Second
 	// relayMaxDelay bounds the wait between two tries.
 	relayMaxDelay = 10 * time.Minute
 	// relayAttempts is how often a mail is tried, over about seven hours, before it is given up.
@@ -49,7 +51,7 @@ func (r *Relay) Wake() {
 	}
 }
 
-// Run sends mail until ctx ends.
+// Run sends mail until ctx ends. The mail under way then is finished first, which takes a few seconds at most.
 func (r *Relay) Run(ctx context.Context) {
 	poll := time.NewTicker(relayPoll)
 	defer poll.Stop()
@@ -72,40 +74,51 @@ func (r *Relay) Run(ctx context.Context) {
 	}
 }
 
-// Drain sends all mail that is due. It fails only when the outbox cannot be read or written; a mail that cannot be sent stays for
-// later.
+// Drain sends all mail that is due. It fails only when ctx ends (the mail under way is finished first, as by Run) or the outbox
+// cannot be read or written; a mail that cannot be sent stays for later.
 func (r *Relay) Drain(ctx context.Context) error {
 	for ctx.Err() == nil {
-		now := r.now()
-		m, err := r.outbox.Lease(ctx, now, now.Add(relayLease))
+		err := r.sendNext(ctx)
 		if errors.Is(err, users.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := r.send(ctx, m); err != nil {
-			r.logger.WarnContext(ctx, "mail could not be sent", slog.String("mail", m.ID.String()), slog.String("kind", string(m.Kind)),
-				slog.Int("attempt", m.Attempts), slog.Any("error", err))
-			if err := r.putOff(ctx, m, err.Error()); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := r.outbox.Delivered(ctx, m.ID); err != nil {
-			return err
-		}
 	}
 	return ctx.Err()
 }
 
-// putOff makes a mail that could not be sent due again later, or gives it up after the last attempt: it stays as a dead letter.
-func (r *Relay) putOff(ctx context.Context, m QueuedMail, reason string) error {
-	if m.Attempts < relayAttempts {
-		return r.outbox.Retry(ctx, m.ID, r.now().Add(retryDelay(m.Attempts)), reason)
+// sendNext leases a mail, hands it over and notes what came of it. It fails with users.ErrNotFound when none is due.
+func (r *Relay) sendNext(ctx context.Context) error {
+	sending, cancel := outlast(ctx, relayGrace)
+	defer cancel()
+	now := r.now()
+	m, err := r.outbox.Lease(sending, now, now.Add(relayLease))
+	if err != nil {
+		return err
+	}
+	failure := r.send(sending, m)
+
+	// A mail that was handed over must not be sent again because the program stops just then.
+	noting, cancel := outlast(ctx, relayGrace)
+	defer cancel()
+	if failure == nil {
+		return r.outbox.Delivered(noting, m.ID)
+	}
+	r.logger.WarnContext(ctx, "mail could not be sent", slog.String("mail", m.ID.String()), slog.String("kind", string(m.Kind)),
+		slog.Int("attempt", m.Attempts), slog.Any("error", failure))
+	return r.putOff(noting, m, failure)
+}
+
+// putOff makes a mail that could not be sent due again later, or gives it up after the last attempt or a final refusal: it stays as
+// a dead letter.
+func (r *Relay) putOff(ctx context.Context, m QueuedMail, failure error) error {
+	if m.Attempts < relayAttempts && !errors.Is(failure, ErrUndeliverable) {
+		return r.outbox.Retry(ctx, m.ID, r.now().Add(retryDelay(m.Attempts)), failure.Error())
 	}
 	r.logger.ErrorContext(ctx, "mail was given up", slog.String("mail", m.ID.String()), slog.Int("attempts", m.Attempts))
-	return r.outbox.Bury(ctx, m.ID, r.now(), reason)
+	return r.outbox.Bury(ctx, m.ID, r.now(), failure.Error())
 }
 
 func (r *Relay) send(ctx context.Context, m QueuedMail) error {
@@ -128,4 +141,11 @@ func (r *Relay) send(ctx context.Context, m QueuedMail) error {
 func retryDelay(attempts int) time.Duration {
 	delay := time.Second << min(max(attempts-1, 0), 20)
 	return min(delay, relayMaxDelay)
+}
+
+// outlast returns a context that ends grace after ctx does.
+func outlast(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return longer, func() { stop(); cancel() }
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,20 @@ func (w *world) queue(to users.ID, token string) application.QueuedMail {
 	}
 	require.NoError(w.t, w.Outbox.Append(w.t.Context(), m))
 	return m
+}
+
+// due leases all mail that is due for an hour and returns what there was.
+func (w *world) due() map[uuid.UUID]bool {
+	w.t.Helper()
+	due := map[uuid.UUID]bool{}
+	for {
+		m, err := w.Outbox.Lease(w.t.Context(), w.clock.Now(), w.clock.Now().Add(time.Hour))
+		if err != nil {
+			require.ErrorIs(w.t, err, users.ErrNotFound)
+			return due
+		}
+		due[m.ID] = true
+	}
 }
 
 func TestRelayDelivers(t *testing.T) {
@@ -92,6 +107,23 @@ func TestRelayGivesUpAfterTheLastAttempt(t *testing.T) {
 	require.Equal(t, kept, w.memory.Snapshot(), "a dead letter stays where it is")
 }
 
+func TestRelayGivesUpWhatIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.queue(w.account("ana@example.com").ID, "token")
+	tries := 0
+	w.mailer.Fail = func(application.Mail) error {
+		tries++
+		return fmt.Errorf("hand mail over: %w", application.ErrUndeliverable)
+	}
+	for range 3 {
+		require.Empty(t, w.mails())
+		w.clock.Advance(time.Hour)
+	}
+	require.Equal(t, 1, tries)
+	require.Empty(t, w.due())
+}
+
 func TestRelayGoesOnAfterAFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -112,16 +144,8 @@ func TestRelayGoesOnAfterAFailure(t *testing.T) {
 	require.Len(t, sent, 1)
 	require.Equal(t, last.ID, sent[0].ID)
 
-	var waiting []uuid.UUID
-	for {
-		m, err := w.Outbox.Lease(t.Context(), w.clock.Now().Add(time.Second), w.clock.Now().Add(time.Hour))
-		if err != nil {
-			require.ErrorIs(t, err, users.ErrNotFound)
-			break
-		}
-		waiting = append(waiting, m.ID)
-	}
-	require.ElementsMatch(t, []uuid.UUID{lost.ID, spoilt.ID, refused.ID}, waiting, "what could not be sent stays")
+	w.clock.Advance(time.Second)
+	require.Equal(t, map[uuid.UUID]bool{lost.ID: true, spoilt.ID: true, refused.ID: true}, w.due(), "what could not be sent stays")
 }
 
 func TestRelayLogsNoAddressAndNoToken(t *testing.T) {
@@ -214,6 +238,66 @@ func TestRelayStopsBeforeItStarts(t *testing.T) {
 	require.ErrorIs(t, w.relay.Drain(ctx), context.Canceled)
 	require.Empty(t, w.mailer.Sent())
 }
+
+// A stop comes while a mail is handed over: it is finished and noted, and the next one stays for the next program.
+func TestRelayFinishesTheMailUnderWay(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		takes   time.Duration
+		failure error
+		stops   time.Duration // after it was told to
+		dueIn   time.Duration // from the stop on; 0: it was sent or given up
+	}{
+		"delivered":          {takes: 3 * time.Second, stops: 3 * time.Second},
+		"refused":            {takes: 3 * time.Second, failure: errors.New("refused"), stops: 3 * time.Second, dueIn: time.Second},
+		"undeliverable":      {takes: 3 * time.Second, failure: application.ErrUndeliverable, stops: 3 * time.Second},
+		"longer than it may": {takes: time.Minute, stops: 5 * time.Second, dueIn: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				ana := w.account("ana@example.com")
+				first, second := w.queue(ana.ID, "first"), w.queue(ana.ID, "second")
+				sends := 0
+				slow := mailerFunc(func(ctx context.Context, _ application.Mail) error {
+					sends++
+					select {
+					case <-time.After(tt.takes):
+						return tt.failure
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				})
+				relay := application.NewRelay(w.Outbox, w.Users, w.Sealer, slow, w.clock.Now, slog.New(slog.DiscardHandler))
+				ctx, cancel := context.WithCancel(t.Context())
+				stopped := make(chan struct{})
+				go func() {
+					defer close(stopped)
+					relay.Run(ctx)
+				}()
+				synctest.Wait()
+
+				told := time.Now()
+				cancel()
+				<-stopped
+				require.Equal(t, tt.stops, time.Since(told))
+				require.Equal(t, 1, sends)
+
+				due := map[uuid.UUID]bool{second.ID: true}
+				if tt.dueIn > 0 {
+					due[first.ID] = true
+				}
+				w.clock.Advance(tt.dueIn)
+				require.Equal(t, due, w.due())
+			})
+		})
+	}
+}
+
+type mailerFunc func(context.Context, application.Mail) error
+
+func (f mailerFunc) Send(ctx context.Context, m application.Mail) error { return f(ctx, m) }
 
 func TestWakeNeverBlocks(t *testing.T) {
 	t.Parallel()
