@@ -29,10 +29,10 @@ func (f Finding) String() string {
 //
 // The rules are:
 //   - down: a down file undoes something
-//   - lock: a transaction begins with SET LOCAL lock_timeout
+//   - lock: a transaction begins with SET LOCAL lock_timeout, and so does a part with ALTER TABLE in a file without one
 //   - session: no SET outlives its transaction
 //   - transaction: a transaction holds nothing that cannot run in one and does not end early, and a file without one
-//     has one statement per part
+//     has one statement per part, not counting SET LOCAL
 //   - repeat: an invalid index that a crash left behind is dropped before it is built again
 //   - index: indexes are built CONCURRENTLY, and constraints USING such an INDEX
 //   - notnull: a column becomes NOT NULL with a default when it is added, or after a validated CHECK (it IS NOT NULL)
@@ -101,23 +101,28 @@ func (l *linter) down(f file) {
 
 // session checks what a file does to its session.
 func (l *linter) session(script []statement) {
-	bounded := !l.file.transactional()
+	bounded := false
 	for i, s := range script {
 		if s.is("set") && !s.is("set", "local") && !s.is("set", "constraints") && !s.is("set", "transaction") {
 			l.report(s, "session", "it outlives the migration: use SET LOCAL")
 		}
+		continues := i > 0 && script[i-1].part == s.part
 		if !l.file.transactional() {
-			if i > 0 && script[i-1].part == s.part {
+			bounded = bounded && continues
+			if continues && !script[i-1].is("set", "local") {
 				l.report(s, "transaction", "statements of one part run in one transaction: put --bun:split between them")
 			}
-			continue
 		}
+		queues := s.is("alter", "table") || l.file.transactional() && len(s.tokens) > 0 && !s.is("set", "local")
 		switch {
 		case s.is("set", "local", "lock_timeout"):
 			bounded = true
-		case len(s.tokens) > 0 && !s.is("set", "local") && !bounded:
+		case queues && !bounded:
 			bounded = true
 			l.report(s, "lock", "everybody queues behind a statement that waits for a table: SET LOCAL lock_timeout first")
+		}
+		if !l.file.transactional() {
+			continue
 		}
 		if s.has("concurrently") && !s.is("refresh") {
 			l.report(s, "transaction", "it cannot run in a transaction: put it in a file without .tx")

@@ -82,6 +82,8 @@ func TestLintBites(t *testing.T) {
 		{files("20260101000000_a.tx.up.sql", lock+"SELECT 1", "20260101000000_a.tx.down.sql", "\nSELECT 1"), "lock 2"},
 		{tx("SET statement_timeout = 0"), "session 2"},
 		{plain("SET SESSION lock_timeout = 0"), "session 1"},
+		{plain("ALTER TABLE shop.items ALTER COLUMN size SET DEFAULT 1"), "lock 1"},
+		{plain(lock + "SELECT 1;\n--bun:split\nALTER TABLE shop.items ALTER COLUMN size SET DEFAULT 1"), "lock 4"},
 		{migration(1, true, "SELECT 1", ""), "down 1"},
 		{migration(1, false, "SELECT 1", "-- nothing to do"), "down 1"},
 		{migration(1, false, "SELECT 1", "-- down:\n"), "down 1"},
@@ -138,6 +140,10 @@ func TestLintLetsPass(t *testing.T) {
 		tx(`CREATE FUNCTION shop.f() RETURNS void LANGUAGE sql AS $$ DROP TABLE shop.items; COMMIT; $$`),
 		tx(`SET LOCAL statement_timeout = 0; SET CONSTRAINTS ALL DEFERRED; REFRESH MATERIALIZED VIEW CONCURRENTLY shop.sums`),
 		plain("DROP INDEX CONCURRENTLY IF EXISTS shop.idx;\n--bun:split\nCREATE UNIQUE INDEX CONCURRENTLY idx ON shop.items (name);"),
+		plain("DROP INDEX CONCURRENTLY IF EXISTS shop.idx_new;\n--bun:split\nCREATE INDEX CONCURRENTLY idx_new ON shop.items (name);\n--bun:split\n" +
+			"-- transaction: at once\nALTER INDEX IF EXISTS shop.idx RENAME TO idx_old;\n" +
+			"-- transaction: at once\nALTER INDEX shop.idx_new RENAME TO idx;\n--bun:split\nDROP INDEX CONCURRENTLY IF EXISTS shop.idx_old"),
+		plain(lock + "ALTER TABLE shop.items ALTER COLUMN size SET DEFAULT 1"),
 		migration(1, true, "SELECT 1", "-- down: a validated constraint holds what it held before"),
 	} {
 		require.Empty(t, lint(t, set), set)

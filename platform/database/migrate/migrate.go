@@ -32,8 +32,8 @@ type Migrator struct {
 // New reads the migrations in sources without connecting. A migration is a pair of files
 // <14-digit UTC time>_<name>.tx.up.sql and .tx.down.sql, which run in one transaction together with their entry in
 // the history. Without ".tx" they run statement by statement, as CREATE INDEX CONCURRENTLY must: one statement
-// per part, parts separated by a line "--bun:split", and repeatable, since a crash leaves what was done. bun
-// drops blank lines, also within string literals. Wrong names, numbers used twice and missing halves are errors,
+// per part, parts separated by a line "--bun:split", and repeatable, since a crash leaves what was done. They wait for
+// locks without a limit, the others for 5 s. bun drops blank lines, also within string literals. Wrong names, numbers used twice and missing halves are errors,
 // all reported at once; so is a dsn that does not parse.
 func New(dsn string, sources ...fs.FS) (*Migrator, error) {
 	config, err := connConfig(dsn)

@@ -177,7 +177,7 @@ func (s *MigrateSuite) TestFailedDownKeepsItsEntry() {
 
 func (s *MigrateSuite) TestSettingsEndWithTheirMigration() {
 	sets := files(
-		"20260102000000_set.up.sql", "SET search_path = shop;\n--bun:split\nSET lock_timeout = 0;",
+		"20260102000000_set.up.sql", "SET search_path = shop;\n--bun:split\nSET lock_timeout = '1s';",
 		"20260102000000_set.down.sql", "",
 		"20260103000000_keep.tx.up.sql", `CREATE TABLE shop.kept AS SELECT current_setting('search_path') AS path,
 			current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement, current_setting('timezone') AS zone`,

@@ -1,9 +1,12 @@
 package migrate_test
 
 import (
+	"context"
 	"os/exec"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 func (s *MigrateSuite) TestEightProcessesAtOnce() {
@@ -68,6 +71,24 @@ func (s *MigrateSuite) TestALostSessionIsNotReplaced() {
 	_, err := s.migrator(shop, dies).Up(s.T().Context())
 	s.Error(err)
 	s.Equal("1,2", s.log(), "the migration committed, its session died, and the next was left alone")
+}
+
+// TestAnIndexWaitsForOldSnapshots for longer than a migration may wait for a table.
+func (s *MigrateSuite) TestAnIndexWaitsForOldSnapshots() {
+	const longer = 6 * time.Second
+	s.up(shop, prices)
+	reader, err := s.db.Pool().BeginTx(s.T().Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	s.Require().NoError(err)
+	_, err = reader.Exec(s.T().Context(), `SET LOCAL idle_in_transaction_session_timeout = 0; SELECT FROM shop.items`)
+	s.Require().NoError(err)
+	start, ended := time.Now(), make(chan error, 1)
+	time.AfterFunc(longer, func() { ended <- reader.Rollback(context.Background()) })
+
+	applied, err := s.migrator(shop, prices, index).Up(s.T().Context())
+	s.NoError(err)
+	s.Equal([]string{"20260103000000_index_price"}, applied)
+	s.GreaterOrEqual(time.Since(start), longer, "it waited")
+	s.NoError(<-ended)
 }
 
 func (s *MigrateSuite) TestKilledHalfWay() {

@@ -27,7 +27,7 @@ func connConfig(dsn string) (*pgx.ConnConfig, error) {
 		"search_path":      "public", // where bun keeps its history; migrations name their schema
 		// Building an index takes as long as it takes.
 		"statement_timeout": "0",
-		// While a migration waits for a table, everybody behind it waits too: better to fail and try again.
+		// While a migration waits for a table, everybody behind it waits too: better to fail and try again. See patient.
 		"lock_timeout": "5s",
 		// The session of a migrator that was killed ends, and frees the lock, within a second.
 		"client_connection_check_interval": "1s",
@@ -66,7 +66,18 @@ func (m *Migrator) alone(ctx context.Context, after migrate.MigrationHook, fn fu
 		// By default bun records a migration before running it, and a failed one stays recorded.
 		migrate.WithMarkAppliedOnSuccess(true),
 		migrate.WithUpsert(true),
+		migrate.BeforeMigration(patient),
 		migrate.AfterMigration(after)))
+}
+
+// patient lets a file without a transaction wait for locks: an index that is built or dropped CONCURRENTLY waits for
+// whoever looked at the table before, however long that takes, and stands in nobody's way.
+func patient(ctx context.Context, db bun.IConn, _ *migrate.Migration) error {
+	if _, transactional := db.(bun.Tx); transactional {
+		return nil
+	}
+	_, err := db.ExecContext(ctx, "SET lock_timeout = 0")
+	return err
 }
 
 var errConnectionLost = errors.New("the migrating connection was lost, and the migration lock with it")

@@ -1,11 +1,39 @@
-DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_active_role;
+-- The index that is replaced serves until the new one is there. After a crash, what it left as _old or _new serves nobody.
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_active_role_old;
 --bun:split
-CREATE INDEX CONCURRENTLY idx_users_active_role ON users.users (is_active, role);
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_active_role_new;
 --bun:split
-DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_role;
+CREATE INDEX CONCURRENTLY idx_users_active_role_new ON users.users (is_active, role);
 --bun:split
-CREATE INDEX CONCURRENTLY idx_users_role ON users.users (role);
+-- transaction: the names change at once
+ALTER INDEX IF EXISTS users.idx_users_active_role RENAME TO idx_users_active_role_old;
+-- transaction: the names change at once
+ALTER INDEX users.idx_users_active_role_new RENAME TO idx_users_active_role;
 --bun:split
-DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_created_at;
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_active_role_old;
 --bun:split
-CREATE INDEX CONCURRENTLY idx_users_created_at ON users.users (created_at DESC);
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_role_old;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_role_new;
+--bun:split
+CREATE INDEX CONCURRENTLY idx_users_role_new ON users.users (role);
+--bun:split
+-- transaction: the names change at once
+ALTER INDEX IF EXISTS users.idx_users_role RENAME TO idx_users_role_old;
+-- transaction: the names change at once
+ALTER INDEX users.idx_users_role_new RENAME TO idx_users_role;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_role_old;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_created_at_old;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_created_at_new;
+--bun:split
+CREATE INDEX CONCURRENTLY idx_users_created_at_new ON users.users (created_at DESC);
+--bun:split
+-- transaction: the names change at once
+ALTER INDEX IF EXISTS users.idx_users_created_at RENAME TO idx_users_created_at_old;
+-- transaction: the names change at once
+ALTER INDEX users.idx_users_created_at_new RENAME TO idx_users_created_at;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_created_at_old;

@@ -1,3 +1,4 @@
+-- UQ_users_email and UQ_users_phone serve the same lookups meanwhile.
 DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_phone;
 --bun:split
 CREATE INDEX CONCURRENTLY idx_users_phone ON users.users (phone) WHERE phone IS NOT NULL;

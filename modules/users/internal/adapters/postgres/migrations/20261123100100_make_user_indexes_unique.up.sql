@@ -1,3 +1,4 @@
+-- UQ_users_email and UQ_users_phone serve the same lookups meanwhile.
 DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_email;
 --bun:split
 CREATE UNIQUE INDEX CONCURRENTLY idx_users_email ON users.users (email);
