@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,41 +14,41 @@ import (
 	"github.com/tickr/tickr/platform/database"
 )
 
-// All that a request waits for together costs it no more than its budget; the loads it gave up go on for others.
+// All that a request waits for together costs it no more than its budget; a load it gave up goes on for others.
 func TestReaderSpendsItsOwnBudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const budget = flightTime / 2
-		c, user, session, answer := open(t, Options{MaxMB: 1}), sample(), uuid.New(), make(chan struct{})
-		load := func(context.Context) (users.User, error) {
+		c, user, answer := open(t, Options{MaxMB: 1}), sample(), make(chan struct{})
+		land := sync.OnceFunc(func() { close(answer) })
+		defer land()
+		slow := func(context.Context) (users.User, error) {
 			<-answer
 			return user, nil
 		}
-		began := time.Now()
 		ctx := database.WithBudget(t.Context(), budget)
-		_, err := c.Session(ctx, session, func(context.Context) (users.ID, error) {
+		_, err := c.Session(ctx, uuid.New(), func(context.Context) (users.ID, error) {
 			time.Sleep(budget / 3) // the bubble's time
 			return user.ID, nil
 		})
 		require.NoError(t, err)
 		time.Sleep(budget) // what is no wait is free
-		_, err = c.User(ctx, user.ID, load)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.True(t, database.Unavailable(err))
-		require.Equal(t, 2*budget, time.Since(began))
 
-		_, err = c.User(ctx, uuid.New(), func(context.Context) (users.User, error) {
-			t.Error("loaded for a request that has no time left")
-			return users.User{}, nil
-		})
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Equal(t, 2*budget, time.Since(began), "at once")
+		read := start(ctx, c, user.ID, slow)
+		time.Sleep(budget - budget/3 - 1)
+		require.Empty(t, read)
+		time.Sleep(1)
+		gone := end(t, read).err
+		require.ErrorIs(t, gone, context.DeadlineExceeded)
+		require.True(t, database.Unavailable(gone))
+		unwanted := &source{user: sample()}
+		require.ErrorIs(t, end(t, start(ctx, c, unwanted.user.ID, unwanted.load)).err, context.DeadlineExceeded)
+		require.Zero(t, unwanted.loads)
 
-		other := start(database.WithBudget(t.Context(), budget), c, user.ID, load)
+		other := start(database.WithBudget(t.Context(), budget), c, user.ID, slow)
 		synctest.Wait()
-		close(answer)
+		land()
 		require.Equal(t, outcome{user: user}, end(t, other))
-		_, err = c.User(ctx, user.ID, load)
-		require.NoError(t, err, "what is cached costs nothing")
+		require.Equal(t, outcome{user: user}, end(t, start(ctx, c, user.ID, slow)), "what is cached costs nothing")
 	})
 }
