@@ -57,7 +57,6 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer, logger *slog.L
 	if !cfg.Mail.PublicURLGiven {
 		cfg.Mail.PublicURL = api
 	}
-	logger.Info("listening", slog.String("api", listeners.API.Addr().String()))
 	if private != nil {
 		private.Describe("API " + api)
 	}
@@ -71,6 +70,7 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer, logger *slog.L
 	if err := program.Err(); err != nil {
 		return err
 	}
+	logger.Info("listening", slog.String("api", api))
 	return runUntil(ctx, program, logger)
 }
 

@@ -160,7 +160,7 @@ func TestWaitsForMigrationsOfSomebodyElse(t *testing.T) {
 	dsn := dbtest.Empty(t).DSN
 	p := launch(t, append(standard(t, dsn), "DB_MIGRATE_ON_START=false")...)
 	p.awaitLog("the database is not ready, waiting")
-	p.api = "http://" + p.awaitLog("listening")["api"].(string)
+	p.api = p.awaitLog("listening")["api"].(string)
 	refused := p.client().do("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword}).is(503, "unavailable")
 	require.NotEmpty(t, refused.Header.Get("Retry-After"))
 	require.Equal(t, 0, tickr(t, "", []string{"DATABASE_URL=" + dsn}, "migrate", "up").code)
