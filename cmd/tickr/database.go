@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/tickr/tickr/platform/database"
 	"github.com/tickr/tickr/platform/database/embedded"
 	"github.com/tickr/tickr/platform/database/migrate"
+	"github.com/tickr/tickr/platform/startup"
 	"github.com/tickr/tickr/platform/telemetry"
 )
 
@@ -45,7 +47,8 @@ func withModules(cmd *cobra.Command, fn func(ctx context.Context) error, parts .
 	// Nothing of the program was started, so only the pool is to be given back.
 	defer db.Close()
 	err = fn(ctx)
-	if database.Unavailable(err) {
+	_, migrating := errors.AsType[*startup.MigrationError](err)
+	if database.Unreachable(err) || !migrating && database.Unavailable(err) {
 		err = &app.DatabaseError{Err: err}
 	}
 	return err

@@ -97,6 +97,28 @@ func TestCommandsWithoutDatabase(t *testing.T) {
 	}
 }
 
+// A migration that the server refuses is told as such, also where the same may succeed later.
+func TestFailedMigration(t *testing.T) {
+	db := dbtest.Empty(t)
+	environ(t, "DATABASE_URL="+db.DSN, "DATA_DIR="+t.TempDir())
+	migrate := func(direction string) (code int, said string) {
+		var out, errOut bytes.Buffer
+		code = run(t.Context(), []string{"migrate", direction}, strings.NewReader(""), &out, &errOut)
+		return code, errOut.String()
+	}
+	code, said := migrate("up")
+	require.Zero(t, code, said)
+	for _, state := range []string{"55P03", "57014", "40P01", "53100"} {
+		_, err := db.Pool().Exec(t.Context(), `CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '`+state+`'; END $$;
+			CREATE OR REPLACE TRIGGER refuse BEFORE DELETE ON bun_migrations FOR EACH ROW EXECUTE FUNCTION refuse()`)
+		require.NoError(t, err)
+		code, said := migrate("down")
+		require.Equal(t, 5, code, said)
+		require.Regexp(t, `^tickr: migrate: migration \d+_\w+(\.tx)?\.down\.sql: ERROR: not now \(SQLSTATE `+state+`\)\n$`, said)
+	}
+}
+
 // terminal collects what is printed.
 type terminal struct {
 	mu   sync.Mutex

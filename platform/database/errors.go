@@ -77,6 +77,14 @@ func Unavailable(err error) bool {
 		func(target error) bool { return errors.Is(err, target) })
 }
 
+// Unreachable reports whether err is Unavailable for want of a connection: none was made, whatever the server said to the
+// attempt, or it was lost or silent. What the server answers to a statement is not: a lock timeout, a full disk, a cancelled query.
+func Unreachable(err error) bool {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	_, answered := errors.AsType[*pgconn.PgError](err)
+	return Unavailable(err) && (connecting || !answered)
+}
+
 func unavailableCode(code string) bool {
 	switch code {
 	case serializationFailure, deadlockDetected, lockNotAvailable, readOnlyTransaction, idleInTxSessionEnded:

@@ -125,6 +125,7 @@ func TestLoginAnswers(t *testing.T) {
 				require.Equal(t, "go away (SQLSTATE "+c.code+")", reason)
 			}
 			require.True(t, database.Unavailable(err))
+			require.True(t, database.Unreachable(err))
 			require.NotContains(t, err.Error(), "s3cr3t")
 		})
 	}
@@ -180,6 +181,8 @@ func TestUnavailable(t *testing.T) {
 		{pg(""), false},
 	} {
 		require.Equal(t, c.want, database.Unavailable(c.err), "%v", c.err)
+		_, answered := errors.AsType[*pgconn.PgError](c.err)
+		require.Equal(t, c.want && !answered, database.Unreachable(c.err), "%v", c.err)
 		if c.err != nil {
 			require.Equal(t, c.want, database.Unavailable(fmt.Errorf("load: %w", c.err)), "%v", c.err)
 		}
