@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -8,7 +9,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-const maxName = 100 // code points, as the column
+const (
+	maxName   = 100 // code points, as the column
+	maxReason = 500 // code points
+
+	// maxDecomposed is the most octets that become one code point in NFC.
+	maxDecomposed = 9
+)
 
 // Name is a first or last name. The zero value is no name.
 type Name struct{ text string }
@@ -16,17 +23,12 @@ type Name struct{ text string }
 // ParseName returns a name in any script: surrounding space trimmed, Unicode NFC, 1 to 100 code points, valid UTF-8, without
 // control characters, line separators or bidirectional overrides.
 func ParseName(raw string) (Name, *Violation) {
-	if !utf8.ValidString(raw) {
-		return Name{}, &Violation{CodeInvalid, "must be valid UTF-8"}
+	text, violation := parseText(raw, maxName)
+	if violation == nil && text == "" {
+		violation = &Violation{CodeRequired, "is required"}
 	}
-	text := norm.NFC.String(strings.TrimSpace(raw))
-	switch n := utf8.RuneCountInString(text); {
-	case n == 0:
-		return Name{}, &Violation{CodeRequired, "is required"}
-	case n > maxName:
-		return Name{}, &Violation{CodeTooLong, "must have at most 100 characters"}
-	case strings.ContainsFunc(text, isControl):
-		return Name{}, &Violation{CodeInvalid, "must not contain control characters"}
+	if violation != nil {
+		return Name{}, violation
 	}
 	return Name{text}, nil
 }
@@ -37,17 +39,22 @@ func (n Name) String() string { return n.text }
 // Names is how a person is called.
 type Names struct{ First, Last Name }
 
-const maxReason = 500 // code points
-
 // ParseReason returns why an administrator did something: as a name, but 0 to 500 code points.
-func ParseReason(raw string) (string, *Violation) {
+func ParseReason(raw string) (string, *Violation) { return parseText(raw, maxReason) }
+
+func parseText(raw string, limit int) (string, *Violation) {
 	if !utf8.ValidString(raw) {
 		return "", &Violation{CodeInvalid, "must be valid UTF-8"}
 	}
-	text := norm.NFC.String(strings.TrimSpace(raw))
+	tooLong := &Violation{CodeTooLong, fmt.Sprintf("must have at most %d characters", limit)}
+	text := strings.TrimSpace(raw)
+	if len(text) > limit*maxDecomposed { // before the work of composing it
+		return "", tooLong
+	}
+	text = norm.NFC.String(text)
 	switch {
-	case utf8.RuneCountInString(text) > maxReason:
-		return "", &Violation{CodeTooLong, "must have at most 500 characters"}
+	case utf8.RuneCountInString(text) > limit:
+		return "", tooLong
 	case strings.ContainsFunc(text, isControl):
 		return "", &Violation{CodeInvalid, "must not contain control characters"}
 	}

@@ -30,6 +30,7 @@ func TestParseName(t *testing.T) {
 		"100 letters":              {raw: strings.Repeat("é", 100), want: strings.Repeat("é", 100)},
 		"101 letters":              {raw: strings.Repeat("é", 101), code: domain.CodeTooLong},
 		"100 once composed":        {raw: strings.Repeat("e\u0301", 100), want: strings.Repeat("é", 100)},
+		"100 syllables decomposed": {raw: norm.NFD.String(strings.Repeat("각", 100)), want: strings.Repeat("각", 100)},
 		"100 within space":         {raw: strings.Repeat(" ", 50) + strings.Repeat("a", 100), want: strings.Repeat("a", 100)},
 		"empty":                    {raw: "", code: domain.CodeRequired},
 		"only space":               {raw: " \u3000\u2003", code: domain.CodeRequired},

@@ -95,8 +95,16 @@ func isPersonal(password string, person []string) bool {
 	return countAlphanumerics(rest)*2 < total
 }
 
-// wordsOf returns the words of 4 letters or more in text, in lower case.
+// maxPersonal is more octets than a name or an address can have, as typed.
+const maxPersonal = max(4*maxEmail, maxName*maxDecomposed)
+
+// wordsOf returns the words of 4 letters or more in text, in lower case. A text that can be neither name nor address has none: it is
+// refused itself, and could have 200,000 of them.
 func wordsOf(text string) []string {
+	text = strings.TrimSpace(text)
+	if len(text) > maxPersonal {
+		return nil
+	}
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) })
 	return slices.DeleteFunc(words, func(word string) bool { return utf8.RuneCountInString(word) < 4 })
 }
