@@ -34,9 +34,9 @@ func (c Credentials) Validate() error {
 	return invalid.Err()
 }
 
-// LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the same work whether or not the
-// account exists; with users.ErrDeactivated or users.ErrEmailNotVerified only after the right password; with
-// *domain.InvalidError or users.ErrOverloaded.
+// LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the hashing that an unknown address
+// costs too, and more only while the account's hash is outdated; with users.ErrDeactivated or users.ErrEmailNotVerified only after
+// the right password; with *domain.InvalidError or users.ErrOverloaded.
 func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User, error) {
 	if err := c.Validate(); err != nil {
 		return Tokens{}, users.User{}, err

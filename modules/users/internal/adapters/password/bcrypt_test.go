@@ -46,8 +46,7 @@ func TestOldHashesVerify(t *testing.T) {
 
 func TestOtherParametersVerify(t *testing.T) {
 	t.Parallel()
-	other := New(Options{Params: Params{Memory: 128, Passes: 3, Threads: 2}})
-	hash, err := other.Hash(t.Context(), domain.GivenPassword("right"))
+	hash, err := New(Options{Params: other}).Hash(t.Context(), domain.GivenPassword("right"))
 	require.NoError(t, err)
 	ok, err := New(Options{Params: cheap}).Verify(t.Context(), domain.GivenPassword("right"), hash)
 	require.NoError(t, err)
@@ -59,11 +58,11 @@ func TestOutdated(t *testing.T) {
 	h := New(Options{Params: cheap})
 	current, err := h.Hash(t.Context(), domain.GivenPassword("right"))
 	require.NoError(t, err)
-	other, err := New(Options{Params: Params{Memory: 128, Passes: 3, Threads: 2}}).Hash(t.Context(), domain.GivenPassword("right"))
+	others, err := New(Options{Params: other}).Hash(t.Context(), domain.GivenPassword("right"))
 	require.NoError(t, err)
 	long := strings.Repeat("x", 73)
 	require.False(t, h.Outdated(domain.GivenPassword("right"), current))
-	require.True(t, h.Outdated(domain.GivenPassword("right"), other))
+	require.True(t, h.Outdated(domain.GivenPassword("right"), others))
 	require.True(t, h.Outdated(domain.GivenPassword("right"), bcryptOf(t, "right")))
 	require.True(t, h.Outdated(domain.GivenPassword(long[:72]), bcryptOf(t, long)))
 	require.False(t, h.Outdated(domain.GivenPassword(long), bcryptOf(t, long)), "what follows was never compared")

@@ -86,7 +86,10 @@ func (h *Hasher) Hash(ctx context.Context, p domain.Password) (string, error) {
 
 // Verify implements application.Hasher. It compares with hashes of argon2id and, from accounts of the previous system, of bcrypt. A
 // password of more than 1024 octets matches nothing. A stored hash of another kind, or one that asks for absurd work, fails with
-// application.ErrBadHash. Every answer costs the work of one hash.
+// application.ErrBadHash.
+//
+// A refusal costs the work of one hash, so that it does not tell whether there was a hash to compare with. Only the comparison with a
+// hash that Hash would not make comes on top of that.
 func (h *Hasher) Verify(ctx context.Context, p domain.Password, hash string) (bool, error) {
 	password := []byte(p.Reveal())
 	compare, fault := h.comparison(hash)
@@ -95,19 +98,28 @@ func (h *Hasher) Verify(ctx context.Context, p domain.Password, hash string) (bo
 	}
 	defer func() { <-h.turns }()
 	if compare == nil || len(password) > maxPassword {
-		h.derive(nil, make([]byte, saltSize), h.params.Passes, h.params.Memory, h.params.Threads, keySize)
-		return false, fault
+		return h.refuse(), fault
 	}
 	return compare(password), nil
 }
 
-// comparison returns how to compare a password with a stored hash; nil when nothing can match it.
+// refuse does the work of one hash and returns false.
+func (h *Hasher) refuse() bool {
+	h.derive(nil, make([]byte, saltSize), h.params.Passes, h.params.Memory, h.params.Threads, keySize)
+	return false
+}
+
+// comparison returns how to compare a password with a stored hash, or refuse it; nil when nothing can match it.
 func (h *Hasher) comparison(hash string) (func(password []byte) bool, error) {
 	switch {
 	case hash == "":
 		return nil, nil //nolint:nilnil // nothing can match, and nothing is wrong
 	case isBcrypt(hash):
-		return compareBcrypt(hash)
+		compare, err := compareBcrypt(hash)
+		if err != nil {
+			return nil, err
+		}
+		return func(password []byte) bool { return compare(password) || h.refuse() }, nil
 	}
 	stored, err := parse(hash)
 	if err != nil {
@@ -115,7 +127,7 @@ func (h *Hasher) comparison(hash string) (func(password []byte) bool, error) {
 	}
 	return func(password []byte) bool {
 		key := h.derive(password, stored.salt, stored.Passes, stored.Memory, stored.Threads, uint32(len(stored.key))) //nolint:gosec // its length was checked when it was read
-		return subtle.ConstantTimeCompare(key, stored.key) == 1
+		return subtle.ConstantTimeCompare(key, stored.key) == 1 || stored.Params != h.params && h.refuse()
 	}, nil
 }
 

@@ -17,8 +17,10 @@ import (
 	"github.com/tickr/tickr/modules/users/internal/domain"
 )
 
-// cheap is the least work that argon2 can do.
-var cheap = Params{Memory: 8, Passes: 1, Threads: 1}
+var (
+	cheap = Params{Memory: 8, Passes: 1, Threads: 1} // the least work that argon2 can do
+	other = Params{Memory: 128, Passes: 3, Threads: 2}
+)
 
 func TestHashVerifies(t *testing.T) {
 	t.Parallel()
@@ -67,11 +69,14 @@ func TestKnownVectors(t *testing.T) {
 	}
 }
 
-// Whatever is stored and whatever is given, a refusal costs what a comparison costs.
+// Whatever is stored and whatever is given, a refusal costs what a comparison with a hash of ours costs. A hash that is not ours costs
+// its own comparison besides.
 func TestEveryRefusalCostsOneHash(t *testing.T) {
 	t.Parallel()
 	h := New(Options{Params: cheap})
 	stored, err := h.Hash(t.Context(), domain.GivenPassword("right"))
+	require.NoError(t, err)
+	others, err := New(Options{Params: other}).Hash(t.Context(), domain.GivenPassword("right"))
 	require.NoError(t, err)
 	long := strings.Repeat("a", maxPassword+1)
 	storedLong, err := h.Hash(t.Context(), domain.GivenPassword(long))
@@ -80,12 +85,15 @@ func TestEveryRefusalCostsOneHash(t *testing.T) {
 	for name, test := range map[string]struct {
 		password, hash string
 		fault          error
+		work           []Params
 	}{
-		"wrong password":       {"wrong", stored, nil},
-		"no account":           {"right", "", nil},
-		"password is too long": {long, storedLong, nil},
-		"hash is unreadable":   {"right", "$2b$10$abcdefghijklmnopqrstuv", application.ErrBadHash},
-		"hash is absurd":       {"right", "$argon2id$v=19$m=4194304,t=9,p=1$c29tZXNhbHQ$" + sampleKey, application.ErrBadHash},
+		"wrong password":       {"wrong", stored, nil, []Params{cheap}},
+		"no account":           {"right", "", nil, []Params{cheap}},
+		"password is too long": {long, storedLong, nil, []Params{cheap}},
+		"hash is unreadable":   {"right", "$2b$10$abcdefghijklmnopqrstuv", application.ErrBadHash, []Params{cheap}},
+		"hash is absurd":       {"right", "$argon2id$v=19$m=4194304,t=9,p=1$c29tZXNhbHQ$" + sampleKey, application.ErrBadHash, []Params{cheap}},
+		"hash is of bcrypt":    {"wrong", bcryptOf(t, "right"), nil, []Params{cheap}},
+		"hash is of others":    {"wrong", others, nil, []Params{other, cheap}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -99,7 +107,7 @@ func TestEveryRefusalCostsOneHash(t *testing.T) {
 			ok, err := h.Verify(t.Context(), domain.GivenPassword(test.password), test.hash)
 			require.ErrorIs(t, err, test.fault)
 			require.False(t, ok)
-			require.Equal(t, []Params{cheap}, work)
+			require.Equal(t, test.work, work)
 		})
 	}
 }
