@@ -54,17 +54,13 @@ func (f *File) Send(ctx context.Context, m application.Mail) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	message, err := f.composer.compose(m)
+	message, err := f.composer.compose(m, true)
 	if err != nil {
 		return err
 	}
-	var text bytes.Buffer
-	if _, err := message.WriteTo(&text); err != nil {
-		return fmt.Errorf("compose mail: %w", err)
-	}
 	name := m.Time.UTC().Format("20060102T150405.000000Z") + "-" + m.ID.String() + ".eml"
 	// Lines end as in any text file here (a maildir does the same): people cut links out of it with the tools of the shell.
-	if err := f.write(name, bytes.ReplaceAll(text.Bytes(), []byte("\r\n"), []byte("\n"))); err != nil {
+	if err := f.write(name, bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n"))); err != nil {
 		return fmt.Errorf("capture mail: %w", err)
 	}
 	return nil

@@ -1,8 +1,8 @@
 package mail
 
 import (
-	"bytes"
 	"io"
+	"mime/quotedprintable"
 	"net/mail"
 	"strings"
 	"testing"
@@ -19,24 +19,11 @@ const (
 	token     = "qL8v-2_Zk3Xw9bN1mPf7RtYcUaHsGd5EoJiKlMnOpQr"
 )
 
-func testComposer(t *testing.T, from string) testedComposer {
+func testComposer(t *testing.T, from string) composer {
 	t.Helper()
 	c, err := newComposer(from, publicURL, false)
 	require.NoError(t, err)
-	return testedComposer{c}
-}
-
-// testedComposer shows messages as they are sent.
-type testedComposer struct{ composer }
-
-func (c testedComposer) compose(m application.Mail) ([]byte, error) {
-	message, err := c.composer.compose(m)
-	if err != nil {
-		return nil, err
-	}
-	var raw bytes.Buffer
-	_, err = message.WriteTo(&raw)
-	return raw.Bytes(), err
+	return c
 }
 
 func sample(kind application.MailKind) application.Mail {
@@ -58,7 +45,7 @@ func read(t *testing.T, raw []byte) (mail.Header, string) {
 
 func TestHeaders(t *testing.T) {
 	t.Parallel()
-	raw, err := testComposer(t, "Tickr <no-reply@tickr.example>").compose(sample(application.MailVerifyEmail))
+	raw, err := testComposer(t, "Tickr <no-reply@tickr.example>").compose(sample(application.MailVerifyEmail), true)
 	require.NoError(t, err)
 	header, _ := read(t, raw)
 	require.Equal(t, mail.Header{
@@ -70,12 +57,12 @@ func TestHeaders(t *testing.T) {
 		"Auto-Submitted":            {"auto-generated"},
 		"Mime-Version":              {"1.0"},
 		"Content-Type":              {"text/plain; charset=UTF-8"},
-		"Content-Transfer-Encoding": {"8bit"},
+		"Content-Transfer-Encoding": {"7bit"},
 	}, header)
 	_, err = header.Date()
 	require.NoError(t, err)
 
-	again, err := testComposer(t, "Tickr <no-reply@tickr.example>").compose(sample(application.MailVerifyEmail))
+	again, err := testComposer(t, "Tickr <no-reply@tickr.example>").compose(sample(application.MailVerifyEmail), true)
 	require.NoError(t, err)
 	require.Equal(t, raw, again, "a retry is the same message")
 }
@@ -87,7 +74,7 @@ func TestLinesAreThoseOfMail(t *testing.T) {
 	for _, kind := range []application.MailKind{application.MailVerifyEmail, application.MailAlreadyRegistered} {
 		m := sample(kind)
 		m.FirstName = strings.Repeat("\U0001F600", 100) // the longest a name can be
-		raw, err := c.compose(m)
+		raw, err := c.compose(m, true)
 		require.NoError(t, err)
 		text := string(raw)
 		require.True(t, strings.HasSuffix(text, "\r\n"))
@@ -105,7 +92,7 @@ func TestVerifyEmail(t *testing.T) {
 	const curl = "curl -X POST " + publicURL + "/api/auth/verify-email -H 'Content-Type: application/json' -d '{\"token\":\"" + token + "\"}'"
 
 	c := testComposer(t, "no-reply@tickr.example")
-	raw, err := c.compose(sample(application.MailVerifyEmail))
+	raw, err := c.compose(sample(application.MailVerifyEmail), true)
 	require.NoError(t, err)
 	_, body := read(t, raw)
 	require.Contains(t, strings.Split(body, "\r\n"), link)
@@ -114,7 +101,7 @@ func TestVerifyEmail(t *testing.T) {
 	require.NotContains(t, body, "Ana", "the name is the stranger's choice")
 
 	c.curlHint = true
-	raw, err = c.compose(sample(application.MailVerifyEmail))
+	raw, err = c.compose(sample(application.MailVerifyEmail), true)
 	require.NoError(t, err)
 	_, body = read(t, raw)
 	lines := strings.Split(body, "\r\n")
@@ -126,13 +113,58 @@ func TestAlreadyRegistered(t *testing.T) {
 	t.Parallel()
 	c := testComposer(t, "no-reply@tickr.example")
 	c.curlHint = true
-	raw, err := c.compose(sample(application.MailAlreadyRegistered))
+	raw, err := c.compose(sample(application.MailAlreadyRegistered), true)
 	require.NoError(t, err)
 	header, body := read(t, raw)
 	require.Equal(t, "You already have an account", header.Get("Subject"))
 	require.True(t, strings.HasPrefix(body, "Hello Ana,\r\n"))
 	require.Contains(t, strings.Split(body, "\r\n"), publicURL)
 	require.NotContains(t, string(raw), token)
+}
+
+// Whatever a server takes, links can be read in the raw message.
+func TestEncodings(t *testing.T) {
+	t.Parallel()
+	c := testComposer(t, "no-reply@tickr.example")
+	verify, ascii, other := sample(application.MailVerifyEmail), sample(application.MailAlreadyRegistered), sample(application.MailAlreadyRegistered)
+	other.FirstName = "Zoé"
+	for name, tt := range map[string]struct {
+		mail     application.Mail
+		eightBit bool
+		encoding string
+		line     string
+	}{
+		"link":                            {verify, true, "7bit", publicURL + "/verify-email?token=" + token},
+		"link, to an old server":          {verify, false, "7bit", publicURL + "/verify-email?token=" + token},
+		"ASCII name":                      {ascii, true, "7bit", publicURL},
+		"ASCII name, to an old server":    {ascii, false, "7bit", publicURL},
+		"name beyond":                     {other, true, "8bit", publicURL},
+		"name beyond, to an old server":   {other, false, "quoted-printable", publicURL},
+		"greeting beyond, to an old one":  {other, false, "quoted-printable", "Hello Zo=C3=A9,"},
+		"greeting beyond, to a newer one": {other, true, "8bit", "Hello Zoé,"},
+	} {
+		raw, err := c.compose(tt.mail, tt.eightBit)
+		require.NoError(t, err, name)
+		header, body := read(t, raw)
+		require.Equal(t, tt.encoding, header.Get("Content-Transfer-Encoding"), name)
+		require.Contains(t, strings.Split(body, "\r\n"), tt.line, name)
+		if tt.encoding == "8bit" {
+			continue
+		}
+		for _, b := range raw {
+			require.Less(t, b, byte(0x80), name)
+		}
+	}
+
+	plain, err := c.compose(other, true)
+	require.NoError(t, err)
+	_, want := read(t, plain)
+	quoted, err := c.compose(other, false)
+	require.NoError(t, err)
+	_, body := read(t, quoted)
+	got, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
+	require.NoError(t, err)
+	require.Equal(t, want, string(got))
 }
 
 func TestHostileNames(t *testing.T) {
@@ -150,7 +182,7 @@ func TestHostileNames(t *testing.T) {
 	} {
 		m := sample(application.MailAlreadyRegistered)
 		m.FirstName = name
-		raw, err := c.compose(m)
+		raw, err := c.compose(m, true)
 		require.NoError(t, err)
 		header, body := read(t, raw)
 		require.Len(t, header, 9)
@@ -160,7 +192,7 @@ func TestHostileNames(t *testing.T) {
 
 func TestNameOfSenderIsEncoded(t *testing.T) {
 	t.Parallel()
-	raw, err := testComposer(t, `"Tickr – Événements" <no-reply@tickr.example>`).compose(sample(application.MailVerifyEmail))
+	raw, err := testComposer(t, `"Tickr – Événements" <no-reply@tickr.example>`).compose(sample(application.MailVerifyEmail), true)
 	require.NoError(t, err)
 	header, _ := read(t, raw)
 	for _, c := range header.Get("From") {
@@ -180,12 +212,12 @@ func TestUncomposable(t *testing.T) {
 	} {
 		m := sample(application.MailVerifyEmail)
 		m.To = to
-		_, err := c.compose(m)
+		_, err := c.compose(m, true)
 		require.Error(t, err, "%q", to)
 		require.NotContains(t, err.Error(), "victim")
 	}
 
-	_, err := c.compose(sample("poem"))
+	_, err := c.compose(sample("poem"), true)
 	require.ErrorContains(t, err, `"poem"`)
 	require.NotContains(t, err.Error(), "ana@")
 }

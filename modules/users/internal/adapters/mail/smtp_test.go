@@ -1,7 +1,7 @@
 package mail
 
 import (
-	"context"
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"sync"
@@ -18,20 +19,23 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
-	gomail "github.com/wneessen/go-mail"
 
 	"github.com/tickr/tickr/modules/users/internal/application"
 )
 
 // server is a real SMTP server that keeps what it is given.
 type server struct {
+	startTLS, fromStart bool
+	old                 bool          // it knows no 8BITMIME
+	pause               time.Duration // before each answer but the greeting
+	mail, rcpt, data    error         // answers
+
 	address string
 	roots   *x509.CertPool
 
 	mu       sync.Mutex
 	messages [][]byte
 	inTLS    bool
-	refuse   error // answer to RCPT
 }
 
 func (s *server) received() [][]byte {
@@ -40,26 +44,54 @@ func (s *server) received() [][]byte {
 	return s.messages
 }
 
-// newServer starts a server; secure offers STARTTLS.
-func newServer(t *testing.T, secure bool) *server {
+// newServer starts a server on a port of its own.
+func newServer(t *testing.T, s *server) *server {
 	t.Helper()
-	s := &server{}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s.address = listener.Addr().String()
+	s.serve(t, listener)
+	return s
+}
+
+func (s *server) serve(t *testing.T, listener net.Listener) {
+	t.Helper()
 	backend := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		time.Sleep(s.pause)
 		return &conversation{server: s, conn: c}, nil
 	}))
 	backend.Domain = "localhost"
 	backend.AllowInsecureAuth = true
-	if secure {
+	backend.ErrorLog = log.New(io.Discard, "", 0)
+	if s.old {
+		listener = oldListener{listener}
+	}
+	if s.startTLS || s.fromStart {
 		var certificate tls.Certificate
 		certificate, s.roots = certificateFor(t, "127.0.0.1")
-		backend.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		if s.fromStart {
+			listener = tls.NewListener(listener, config)
+		} else {
+			backend.TLSConfig = config
+		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s.address = listener.Addr().String()
 	go func() { _ = backend.Serve(listener) }()
 	t.Cleanup(func() { _ = backend.Close() })
-	return s
+}
+
+// oldListener hides what servers did not offer once.
+type oldListener struct{ net.Listener }
+
+func (l oldListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return oldConn{conn}, err
+}
+
+type oldConn struct{ net.Conn }
+
+func (c oldConn) Write(p []byte) (int, error) {
+	return c.Conn.Write(bytes.ReplaceAll(p, []byte("8BITMIME"), []byte("X-NOTHIN")))
 }
 
 func certificateFor(t *testing.T, ip string) (tls.Certificate, *x509.CertPool) {
@@ -90,24 +122,33 @@ func (c *conversation) AuthMechanisms() []string { return []string{sasl.Plain} }
 func (c *conversation) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, username, password string) error {
 		if username != "tickr" || password != "s3cret" {
-			return errors.New("wrong user or password")
+			return smtp.ErrAuthFailed
 		}
 		return nil
 	}), nil
 }
 
-func (c *conversation) Mail(string, *smtp.MailOptions) error { return nil }
+func (c *conversation) Mail(_ string, o *smtp.MailOptions) error {
+	time.Sleep(c.pause)
+	if c.old && o.Body != "" {
+		return errors.New("what is a body?")
+	}
+	return c.mail
+}
 
 func (c *conversation) Rcpt(string, *smtp.RcptOptions) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.refuse
+	time.Sleep(c.pause)
+	return c.rcpt
 }
 
 func (c *conversation) Data(r io.Reader) error {
 	message, err := io.ReadAll(r)
 	if err != nil {
 		return err
+	}
+	time.Sleep(c.pause)
+	if c.data != nil {
+		return c.data
 	}
 	_, secure := c.conn.TLSConnectionState()
 	c.mu.Lock()
@@ -127,13 +168,13 @@ func newSMTP(t *testing.T, url string, requireTLS bool) *SMTP {
 }
 
 func (s *SMTP) trusting(roots *x509.CertPool) *SMTP {
-	s.options = append(s.options, gomail.WithTLSConfig(&tls.Config{RootCAs: roots, ServerName: "127.0.0.1", MinVersion: tls.VersionTLS12}))
+	s.tls.RootCAs = roots
 	return s
 }
 
 func TestSMTPHandsTheMessageOver(t *testing.T) {
 	t.Parallel()
-	there := newServer(t, false)
+	there := newServer(t, &server{})
 	s := newSMTP(t, "smtp://"+there.address, false)
 	require.NoError(t, s.Send(t.Context(), sample(application.MailVerifyEmail)))
 	require.NoError(t, s.Send(t.Context(), sample(application.MailVerifyEmail)))
@@ -147,11 +188,11 @@ func TestSMTPHandsTheMessageOver(t *testing.T) {
 
 func TestSMTPDemandsTLS(t *testing.T) {
 	t.Parallel()
-	plain := newServer(t, false)
+	plain := newServer(t, &server{})
 	require.Error(t, newSMTP(t, "smtp://"+plain.address, true).Send(t.Context(), sample(application.MailVerifyEmail)))
 	require.Empty(t, plain.received())
 
-	secure := newServer(t, true)
+	secure := newServer(t, &server{startTLS: true})
 	require.Error(t, newSMTP(t, "smtp://"+secure.address, true).Send(t.Context(), sample(application.MailVerifyEmail)), "nobody vouches for it")
 	require.Empty(t, secure.received())
 
@@ -162,7 +203,7 @@ func TestSMTPDemandsTLS(t *testing.T) {
 
 func TestSMTPLogsIn(t *testing.T) {
 	t.Parallel()
-	there := newServer(t, true)
+	there := newServer(t, &server{startTLS: true})
 	right := newSMTP(t, "smtp://tickr:s3cret@"+there.address, true).trusting(there.roots)
 	require.NoError(t, right.Send(t.Context(), sample(application.MailVerifyEmail)))
 	wrong := newSMTP(t, "smtp://tickr:canary@"+there.address, true).trusting(there.roots)
@@ -172,35 +213,70 @@ func TestSMTPLogsIn(t *testing.T) {
 	require.Len(t, there.received(), 1)
 }
 
-func TestSMTPErrorsNameNobody(t *testing.T) {
+func TestSMTPFromTheStartInTLS(t *testing.T) {
 	t.Parallel()
-	there := newServer(t, false)
-	there.refuse = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "<ana@example.org> is unknown here"}
-	err := newSMTP(t, "smtp://"+there.address, false).Send(t.Context(), sample(application.MailVerifyEmail))
-	require.ErrorContains(t, err, "550")
-	require.NotContains(t, err.Error(), "ana")
-	require.NotContains(t, err.Error(), token)
+	there := newServer(t, &server{fromStart: true})
+	require.Error(t, newSMTP(t, "smtps://"+there.address, true).Send(t.Context(), sample(application.MailVerifyEmail)), "nobody vouches for it")
+	s := newSMTP(t, "smtps://tickr:s3cret@"+there.address, true).trusting(there.roots)
+	require.NoError(t, s.Send(t.Context(), sample(application.MailVerifyEmail)))
+	require.Len(t, there.received(), 1)
+	require.True(t, there.inTLS)
 }
 
-func TestSMTPServerThatIsSlowOrDead(t *testing.T) {
+func TestSMTPServerWithout8BitMIME(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer silent.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	require.Error(t, newSMTP(t, "smtp://"+silent.Addr().String(), false).Send(ctx, sample(application.MailVerifyEmail)))
-	require.NoError(t, t.Context().Err())
+	there := newServer(t, &server{old: true})
+	s := newSMTP(t, "smtp://"+there.address, false)
+	require.NoError(t, s.Send(t.Context(), sample(application.MailVerifyEmail)))
+	other := sample(application.MailAlreadyRegistered)
+	other.FirstName = "Zoé"
+	require.NoError(t, s.Send(t.Context(), other))
+	received := there.received()
+	require.Len(t, received, 2)
+	header, body := read(t, received[0])
+	require.Equal(t, "7bit", header.Get("Content-Transfer-Encoding"))
+	require.Contains(t, body, "\r\n"+publicURL+"/verify-email?token="+token+"\r\n")
+	header, body = read(t, received[1])
+	require.Equal(t, "quoted-printable", header.Get("Content-Transfer-Encoding"))
+	require.Contains(t, body, "Hello Zo=C3=A9,\r\n")
+}
 
-	require.NoError(t, silent.Close())
-	err = newSMTP(t, "smtp://"+silent.Addr().String(), false).Send(t.Context(), sample(application.MailVerifyEmail))
-	require.ErrorContains(t, err, "refused")
+func TestSMTPRefusals(t *testing.T) {
+	t.Parallel()
+	answer := func(code int) error {
+		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "<ana@example.org> is unknown here"}
+	}
+	for name, tt := range map[string]struct {
+		server *server
+		user   string
+		final  bool
+		says   string
+	}{
+		"recipient, for good": {server: &server{rcpt: answer(550)}, final: true, says: "550"},
+		"recipient, for now":  {server: &server{rcpt: answer(450)}, says: "450"},
+		"message, for good":   {server: &server{data: answer(554)}, final: true, says: "554"},
+		"message, for now":    {server: &server{data: answer(451)}, says: "451"},
+		"sender, for good":    {server: &server{mail: answer(550)}, says: "550"},
+		"password":            {server: &server{startTLS: true}, user: "tickr:wrong@", says: "535"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			there := newServer(t, tt.server)
+			err := newSMTP(t, "smtp://"+tt.user+there.address, false).trusting(there.roots).Send(t.Context(), sample(application.MailVerifyEmail))
+			require.Equal(t, tt.final, errors.Is(err, application.ErrUndeliverable))
+			require.ErrorContains(t, err, tt.says)
+			require.NotContains(t, err.Error(), "ana")
+			require.NotContains(t, err.Error(), token)
+			require.Empty(t, there.received())
+		})
+	}
 }
 
 func TestSMTPRefusesBadOptions(t *testing.T) {
 	t.Parallel()
 	for _, o := range []SMTPOptions{
-		{URL: "smtp://", From: "a@example.org"}, {URL: "://canary", From: "a@example.org"}, {URL: "smtp://mail.example.org", From: "nonsense"},
+		{URL: "smtp://", From: "a@example.org"}, {URL: "://canary", From: "a@example.org"},
+		{URL: "smtp://mail.example.org:70000", From: "a@example.org"}, {URL: "smtp://mail.example.org", From: "nonsense"},
 	} {
 		_, err := NewSMTP(o)
 		require.Error(t, err)
