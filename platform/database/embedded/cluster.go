@@ -282,11 +282,11 @@ func (c *cluster) run(cmd *exec.Cmd) (run *child, said func() string, err error)
 // tail returns the last lines of a file as one, from offset at the earliest.
 func tail(path string, offset int64) string {
 	const most = 5
-	text, err := os.ReadFile(path)
-	if err != nil || int64(len(text)) < offset {
+	text, err := readEnd(path, offset)
+	if err != nil {
 		return "no log"
 	}
-	lines := strings.Split(strings.TrimSpace(string(text[offset:])), "\n")
+	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-most):], "; ")
 }
 

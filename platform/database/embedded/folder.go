@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -150,11 +151,28 @@ func (f folder) createPassword() error {
 }
 
 func (f folder) password() (string, error) {
-	text, err := os.ReadFile(f.passwordFile())
+	text, err := readEnd(f.passwordFile(), 0)
 	if err != nil {
 		return "", fmt.Errorf("read password of the private PostgreSQL: %w", err)
 	}
-	return strings.TrimSpace(string(text)), nil
+	return strings.TrimSpace(text), nil
+}
+
+// readEnd returns the last 8 KiB of a file in base, from offset at the earliest.
+func readEnd(path string, offset int64) (string, error) {
+	const most = 8 << 10
+	// base belongs to another account, whose links root must not follow.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	stat, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.NewSectionReader(file, max(offset, stat.Size()-most), most))
+	return string(text), err
 }
 
 // pidFile is the part of postmaster.pid that says whether the server is up.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +89,30 @@ func (s *Folders) TestMissingPassword() {
 	_, err := Serve(s.T().Context(), s.options)
 	s.Require().ErrorIs(err, fs.ErrNotExist)
 	s.Require().ErrorContains(err, "read password of the private PostgreSQL")
+}
+
+// The folder belongs to another account, which could have root tell the content of any file.
+func TestLinksAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	f := folder{base: t.TempDir()}
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+	for _, name := range []string{f.passwordFile(), f.logFile()} {
+		require.NoError(t, os.Symlink(secret, name))
+	}
+	_, err := f.password()
+	require.ErrorContains(t, err, "read password of the private PostgreSQL")
+	require.Equal(t, "no log", tail(f.logFile(), 0))
+}
+
+func TestTailOfALongLog(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "log")
+	require.NoError(t, os.WriteFile(log, []byte(strings.Repeat("long ago\n", 10_000)+"a\nb\nc\nd\ne\n"), 0o600))
+	require.Equal(t, "a; b; c; d; e", tail(log, 0))
+	require.Equal(t, "d; e", tail(log, 90_006))
+	require.NoError(t, os.WriteFile(log, []byte(strings.Repeat("x", 1<<20)), 0o600))
+	require.Len(t, tail(log, 0), 8<<10)
 }
 
 func (s *Folders) TestFailedStartQuotesTheLog() {
