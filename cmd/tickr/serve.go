@@ -54,8 +54,8 @@ func serve(ctx context.Context, cfg config.Config, out io.Writer, logger *slog.L
 		return err
 	}
 	api := "http://" + localAddress(listeners.API.Addr().String())
-	if !cfg.Mail.PublicURLGiven {
-		cfg.Mail.PublicURL = api
+	if cfg.Env != config.Production {
+		cfg.Mail.APIURL = api
 	}
 	if private != nil {
 		private.Describe("API " + api)

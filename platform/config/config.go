@@ -125,8 +125,11 @@ type Mail struct {
 	From      string `env:"MAIL_FROM" envDefault:"Tickr <no-reply@tickr.test>"`
 	PublicURL string `env:"PUBLIC_URL"` // without a trailing slash
 
-	// PublicURLGiven tells that PublicURL was set. When it was not, links may
-	// follow the port that the program really got.
+	// APIURL is where command lines in mails reach this program, outside production. No variable sets it: the program does, once
+	// it listens.
+	APIURL string
+
+	// PublicURLGiven tells that PublicURL was set.
 	PublicURLGiven bool
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,6 +76,7 @@ func (h *health) ready(c *gin.Context) {
 	}
 	if answer.Status == fail {
 		status = http.StatusServiceUnavailable
+		c.Header("Retry-After", strconv.Itoa(int(defaultRetryAfter/time.Second)))
 	}
 	c.JSON(status, answer)
 }

@@ -81,7 +81,9 @@ func New(o Options) (*Server, error) {
 	if err := engine.SetTrustedProxies(o.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trust proxies: %w", err)
 	}
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	engine.HandleMethodNotAllowed = true
+	engine.UseRawPath = true // an encoded slash is no separator: a proxy in front does not take it for one either
 	engine.RedirectTrailingSlash = false
 	engine.Use(observer.observe, recoverWith(logger), allowOrigins, requireReadable)
 	engine.NoRoute(standard(http.StatusNotFound, "There is nothing at this address.").write)

@@ -45,7 +45,7 @@ func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func TestPrivatePostgres(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "data")
+	dir := dataDir(t)
 	env := private(dir)
 
 	first := start(t, env...)
@@ -61,7 +61,7 @@ func TestPrivatePostgres(t *testing.T) {
 	second := launch(t, env...)
 	require.Equal(t, 1, second.wait(), "one data folder, one server")
 	require.Contains(t, second.logs.String(), first.api, "it says what is running")
-	elsewhere := start(t, private(filepath.Join(t.TempDir(), "data"))...)
+	elsewhere := start(t, private(dataDir(t))...)
 	require.Equal(t, 0, elsewhere.stop(syscall.SIGTERM), "another folder is another matter")
 
 	stats := tickr(t, "", env, "users", "stats")
@@ -89,9 +89,17 @@ func TestPrivatePostgres(t *testing.T) {
 	require.Equal(t, 0, after.stop(syscall.SIGTERM))
 }
 
+func TestClosedTerminalStopsEverything(t *testing.T) {
+	t.Parallel()
+	p := start(t, private(dataDir(t))...)
+	pid, _ := postmaster(t, p)
+	require.Equal(t, 0, p.stop(syscall.SIGHUP))
+	require.False(t, alive(pid))
+}
+
 func TestKillLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	env := private(filepath.Join(t.TempDir(), "data"))
+	env := private(dataDir(t))
 	p := start(t, env...)
 	access, _ := p.client().logIn(adminEmail, adminPassword)
 	admin := p.client().as(access)
@@ -260,7 +268,7 @@ func TestDrainsBeforeItCloses(t *testing.T) {
 
 func TestPostgresThatDiesComesBack(t *testing.T) {
 	t.Parallel()
-	p := start(t, private(filepath.Join(t.TempDir(), "data"))...)
+	p := start(t, private(dataDir(t))...)
 	pid, _ := postmaster(t, p)
 	p.client().logIn(adminEmail, adminPassword)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))

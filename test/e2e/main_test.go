@@ -204,12 +204,21 @@ const (
 	adminPassword = "granite-meadow-parasol"
 )
 
+// dataDir returns a folder for data of the program that its PostgreSQL can reach, too, when root tests: else the data would go to
+// /var/lib/tickr, and stay.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o711)) //nolint:gosec // nothing secret is in its name
+	return filepath.Join(dir, "data")
+}
+
 // standard is the environment of a program over a test database.
 func standard(t *testing.T, dsn string) []string {
 	t.Helper()
 	return []string{
 		"DATABASE_URL=" + dsn,
-		"DATA_DIR=" + filepath.Join(t.TempDir(), "data"),
+		"DATA_DIR=" + dataDir(t),
 		"BOOTSTRAP_ADMIN_EMAIL=" + adminEmail,
 		"BOOTSTRAP_ADMIN_PASSWORD=" + adminPassword,
 	}

@@ -28,7 +28,7 @@ type Statements struct {
 func TestStatements(t *testing.T) { suite.Run(t, new(Statements)) }
 
 func (s *Statements) SetupSuite() {
-	s.env = private(filepath.Join(s.T().TempDir(), "data"))
+	s.env = private(dataDir(s.T()))
 	// The first start makes the cluster and its schema; the second one is noted.
 	first := start(s.T(), s.env...)
 	_, s.data = postmaster(s.T(), first)

@@ -90,11 +90,11 @@ func newMailer(cfg config.Config) (application.Mailer, error) {
 	if cfg.Mail.Driver == "smtp" {
 		return mail.NewSMTP(mail.SMTPOptions{
 			URL: cfg.Mail.SMTPURL.Reveal(), From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL,
-			RequireTLS: cfg.Env != config.Development, CurlHint: cfg.Env != config.Production,
+			RequireTLS: cfg.Env != config.Development, APIURL: cfg.Mail.APIURL,
 		})
 	}
 	return mail.NewFile(mail.Options{
-		Dir: cfg.Mail.Dir, From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL, CurlHint: cfg.Env != config.Production,
+		Dir: cfg.Mail.Dir, From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL, APIURL: cfg.Mail.APIURL,
 	})
 }
 

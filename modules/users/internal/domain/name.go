@@ -21,11 +21,15 @@ const (
 type Name struct{ text string }
 
 // ParseName returns a name in any script: surrounding space trimmed, Unicode NFC, 1 to 100 code points, valid UTF-8, without
-// control characters, line separators or bidirectional overrides.
+// control characters, line separators or bidirectional overrides, with something to see.
 func ParseName(raw string) (Name, *Violation) {
 	text, violation := parseText(raw, maxName)
-	if violation == nil && text == "" {
+	switch {
+	case violation != nil:
+	case text == "":
 		violation = &Violation{CodeRequired, "is required"}
+	case !strings.ContainsFunc(text, isVisible):
+		violation = &Violation{CodeInvalid, "must have a visible character"}
 	}
 	if violation != nil {
 		return Name{}, violation
@@ -59,6 +63,11 @@ func parseText(raw string, limit int) (string, *Violation) {
 		return "", &Violation{CodeInvalid, "must not contain control characters"}
 	}
 	return text, nil
+}
+
+// isVisible reports whether r shows by itself: no space, no mark, and nothing that is ignored where it is displayed.
+func isVisible(r rune) bool {
+	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.IsMark(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 // isControl reports whether r is invisible and changes how the text around it is shown. Joiners are not among them:

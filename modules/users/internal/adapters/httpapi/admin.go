@@ -121,6 +121,20 @@ type updateInput struct {
 	IDPath
 	IfMatch string `header:"If-Match" doc:"ETag of the version to change; without it any is"`
 	Body    updateBody
+
+	versions []int64
+}
+
+// Resolve reads If-Match itself: to huma an empty header is none, but whoever sends one meant a condition.
+func (in *updateInput) Resolve(ctx huma.Context) []error {
+	var sent []string
+	ctx.EachHeader(func(name, value string) {
+		if name == "If-Match" {
+			sent = append(sent, value)
+		}
+	})
+	in.versions = versions(sent)
+	return nil
 }
 
 func (h handlers) update(ctx context.Context, in *updateInput) (*taggedOutput, error) {
@@ -128,18 +142,19 @@ func (h handlers) update(ctx context.Context, in *updateInput) (*taggedOutput, e
 	if err != nil {
 		return nil, err
 	}
-	u, err := h.service.UpdateUser(ctx, actorOf(ctx), id, in.Body.change(), versions(in.IfMatch))
+	u, err := h.service.UpdateUser(ctx, actorOf(ctx), id, in.Body.change(), in.versions)
 	return tagged(u), err
 }
 
-// versions reads If-Match (RFC 9110 section 13.1.1): nil matches any version. Tags that are not ours, weak ones among them, match
-// none.
-func versions(ifMatch string) []int64 {
-	if ifMatch = strings.TrimSpace(ifMatch); ifMatch == "" || ifMatch == "*" {
+// versions reads the lines of If-Match (RFC 9110 section 13.1.1): nil, as when there are none, matches any version. Tags that are not
+// ours, weak ones among them, match none.
+func versions(lines []string) []int64 {
+	tags := strings.TrimSpace(strings.Join(lines, ","))
+	if lines == nil || tags == "*" {
 		return nil
 	}
 	found := []int64{}
-	for tag := range strings.SplitSeq(ifMatch, ",") {
+	for tag := range strings.SplitSeq(tags, ",") {
 		tag = strings.TrimSpace(tag)
 		if version, err := strconv.ParseInt(strings.Trim(tag, `"`), 10, 64); err == nil && tag == strconv.Quote(strconv.FormatInt(version, 10)) {
 			found = append(found, version)

@@ -21,7 +21,8 @@ func TestIfMatch(t *testing.T) {
 		header string // v stands for the version
 		status int
 	}{
-		"absent":            {"", http.StatusOK},
+		"empty":             {"", http.StatusPreconditionFailed},
+		"blank":             {"  ", http.StatusPreconditionFailed},
 		"any":               {"*", http.StatusOK},
 		"exact":             {`"v"`, http.StatusOK},
 		"space around":      {` "v" `, http.StatusOK},
@@ -57,6 +58,7 @@ func TestIfMatch(t *testing.T) {
 			require.Equal(t, strconv.Quote(strconv.FormatInt(w.stored(u.ID).Version, 10)), a.Header().Get("ETag"))
 		})
 	}
+	w.send(route, token, `{"firstName":"Unconditional"}`).is(http.StatusOK)
 	w.send("PATCH /api/users/"+unknownID.String(), token, `{}`, "If-Match", `"1"`).problem(http.StatusNotFound, "not_found")
 }
 
@@ -82,6 +84,9 @@ func TestPathsOfUsers(t *testing.T) {
 					body = `{"firstName":"Zoe"}`
 				}
 				require.Equal(t, http.StatusNotFound, w.send(strings.Replace(route, "{id}", malformed, 1), token, body).Code, "%s: %s", route, name)
+				if body != "" && name != "unknown" && name != "nil" {
+					require.Equal(t, http.StatusNotFound, w.send(strings.Replace(route, "{id}", malformed, 1), token, `{"x":`).Code, "whatever the body")
+				}
 			}
 		}
 	})

@@ -86,8 +86,9 @@ func firstInstant(text string) (*time.Time, *domain.Violation) {
 		return nil, nil
 	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			at = at.UTC()
+		at, err := time.Parse(layout, text)
+		// What the zone moves out of these years PostgreSQL would read as something else, or not at all.
+		if at = at.UTC(); err == nil && at.Year() >= 1 && at.Year() <= 9999 {
 			return &at, nil
 		}
 	}

@@ -86,7 +86,7 @@ func register[I, O any](h handlers, r route, handler func(context.Context, *I) (
 	if r.useCase != "" {
 		op.Security = []map[string][]string{{httpserver.BearerScheme: {}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
-		op.Middlewares = huma.Middlewares{h.guard(r.useCase)}
+		op.Middlewares = huma.Middlewares{h.guard(r.useCase), h.requireID}
 		op.Description = "Allowed to: " + allowed(r.useCase) + "."
 	}
 	huma.Register(h.api, op, handler)

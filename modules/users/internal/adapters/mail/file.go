@@ -16,7 +16,7 @@ type Options struct {
 	Dir       string // made when missing
 	From      string // an address, with or without a name
 	PublicURL string // what links begin with, without a slash at the end
-	CurlHint  bool   // mails also show the command line that redeems their token
+	APIURL    string // where a command line redeems the token of a mail, which then shows it; empty: it does not
 }
 
 // File captures mail: each is one .eml file, for people and programs to read. It is safe for concurrent use.
@@ -32,7 +32,7 @@ var _ application.Mailer = (*File)(nil)
 
 // NewFile returns a driver that writes to o.Dir. It fails when that is not possible, or when From is not an address.
 func NewFile(o Options) (*File, error) {
-	composer, err := newComposer(o.From, o.PublicURL, o.CurlHint)
+	composer, err := newComposer(o.From, o.PublicURL, o.APIURL)
 	if err != nil {
 		return nil, err
 	}

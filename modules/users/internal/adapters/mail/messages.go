@@ -24,16 +24,16 @@ import (
 type composer struct {
 	from      *mail.Address
 	publicURL string
-	curlHint  bool
+	apiURL    string
 }
 
 // newComposer fails when from is not an address.
-func newComposer(from, publicURL string, curlHint bool) (composer, error) {
+func newComposer(from, publicURL, apiURL string) (composer, error) {
 	address, err := mail.ParseAddress(from)
 	if err != nil {
 		return composer{}, fmt.Errorf("parse sender of mail: %w", err)
 	}
-	return composer{from: address, publicURL: publicURL, curlHint: curlHint}, nil
+	return composer{from: address, publicURL: publicURL, apiURL: apiURL}, nil
 }
 
 // compose returns a plain-text message (RFC 5322). It is the same at each try. eightBit says whether text that is not ASCII may go
@@ -89,8 +89,8 @@ func (c composer) text(m application.Mail) (subject, text string, err error) {
 	case application.MailVerifyEmail:
 		// Without a name: it was chosen by whoever typed the address, and a stranger's words must not reach its owner.
 		text = fmt.Sprintf(verifyEmail, c.link("/verify-email", m.Token), domain.RegistrationTTL/time.Hour)
-		if c.curlHint {
-			text += fmt.Sprintf(verifyEmailByCurl, c.publicURL, m.Token)
+		if c.apiURL != "" {
+			text += fmt.Sprintf(verifyEmailByCurl, c.apiURL, m.Token)
 		}
 		return "Confirm your e-mail address", text, nil
 	case application.MailAlreadyRegistered:

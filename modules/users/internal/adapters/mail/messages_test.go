@@ -16,12 +16,13 @@ import (
 
 const (
 	publicURL = "https://tickr.example"
+	apiURL    = "http://127.0.0.1:3000"
 	token     = "qL8v-2_Zk3Xw9bN1mPf7RtYcUaHsGd5EoJiKlMnOpQr"
 )
 
 func testComposer(t *testing.T, from string) composer {
 	t.Helper()
-	c, err := newComposer(from, publicURL, false)
+	c, err := newComposer(from, publicURL, "")
 	require.NoError(t, err)
 	return c
 }
@@ -70,7 +71,7 @@ func TestHeaders(t *testing.T) {
 func TestLinesAreThoseOfMail(t *testing.T) {
 	t.Parallel()
 	c := testComposer(t, "Tickr <no-reply@tickr.example>")
-	c.curlHint = true
+	c.apiURL = apiURL
 	for _, kind := range []application.MailKind{application.MailVerifyEmail, application.MailAlreadyRegistered} {
 		m := sample(kind)
 		m.FirstName = strings.Repeat("\U0001F600", 100) // the longest a name can be
@@ -89,7 +90,7 @@ func TestLinesAreThoseOfMail(t *testing.T) {
 func TestVerifyEmail(t *testing.T) {
 	t.Parallel()
 	const link = publicURL + "/verify-email?token=" + token
-	const curl = "curl -X POST " + publicURL + "/api/auth/verify-email -H 'Content-Type: application/json' -d '{\"token\":\"" + token + "\"}'"
+	const curl = "curl -X POST " + apiURL + "/api/auth/verify-email -H 'Content-Type: application/json' -d '{\"token\":\"" + token + "\"}'"
 
 	c := testComposer(t, "no-reply@tickr.example")
 	raw, err := c.compose(sample(application.MailVerifyEmail), true)
@@ -100,7 +101,7 @@ func TestVerifyEmail(t *testing.T) {
 	require.NotContains(t, body, "curl")
 	require.NotContains(t, body, "Ana", "the name is the stranger's choice")
 
-	c.curlHint = true
+	c.apiURL = apiURL
 	raw, err = c.compose(sample(application.MailVerifyEmail), true)
 	require.NoError(t, err)
 	_, body = read(t, raw)
@@ -112,7 +113,7 @@ func TestVerifyEmail(t *testing.T) {
 func TestAlreadyRegistered(t *testing.T) {
 	t.Parallel()
 	c := testComposer(t, "no-reply@tickr.example")
-	c.curlHint = true
+	c.apiURL = apiURL
 	raw, err := c.compose(sample(application.MailAlreadyRegistered), true)
 	require.NoError(t, err)
 	header, body := read(t, raw)

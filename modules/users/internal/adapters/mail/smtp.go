@@ -37,7 +37,7 @@ type SMTPOptions struct {
 	From       string // an address, with or without a name
 	PublicURL  string // what links begin with, without a slash at the end
 	RequireTLS bool   // refuse a server that does not offer STARTTLS; otherwise it is used where offered
-	CurlHint   bool   // mails also show the command line that redeems their token
+	APIURL     string // where a command line redeems the token of a mail, which then shows it; empty: it does not
 }
 
 // SMTP hands mail to a server, one connection a mail. It is safe for concurrent use.
@@ -57,7 +57,7 @@ var _ application.Mailer = (*SMTP)(nil)
 
 // NewSMTP returns a driver without connecting. Its errors do not show the URL.
 func NewSMTP(o SMTPOptions) (*SMTP, error) {
-	composer, err := newComposer(o.From, o.PublicURL, o.CurlHint)
+	composer, err := newComposer(o.From, o.PublicURL, o.APIURL)
 	if err != nil {
 		return nil, err
 	}
