@@ -101,14 +101,14 @@ func (s *SMTP) send(ctx context.Context, m application.Mail) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // by then the message is handed over, or is not
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	client, err := s.greet(conn)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		_ = conn.SetDeadline(time.Now().Add(smtpFarewell))
+		_ = conn.SetDeadline(time.Now().Add(smtpFarewell)) //nolint:forbidigo // sockets go by the machine's clock
 		_ = client.Quit() // the message is handed over, or is not
 	}()
 	if err := s.introduce(client); err != nil {
@@ -137,7 +137,7 @@ func (s *SMTP) send(ctx context.Context, m application.Mail) error {
 
 // greet waits for the server's greeting on a new connection.
 func (s *SMTP) greet(conn net.Conn) (*smtp.Client, error) {
-	if err := conn.SetDeadline(time.Now().Add(smtpGreeting)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(smtpGreeting)); err != nil { //nolint:forbidigo // likewise
 		return nil, err
 	}
 	spoken := conn
