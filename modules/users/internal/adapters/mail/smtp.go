@@ -109,7 +109,7 @@ func (s *SMTP) send(ctx context.Context, m application.Mail) error {
 	}
 	defer func() {
 		_ = conn.SetDeadline(time.Now().Add(smtpFarewell)) //nolint:forbidigo // sockets go by the machine's clock
-		_ = client.Quit() // the message is handed over, or is not
+		_ = client.Quit()                                  // the message is handed over, or is not
 	}()
 	if err := s.introduce(client); err != nil {
 		return err
