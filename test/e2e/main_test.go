@@ -209,7 +209,7 @@ const (
 func dataDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o711)) //nolint:gosec // nothing secret is in its name
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o711))
 	return filepath.Join(dir, "data")
 }
 
