@@ -8,8 +8,8 @@ import (
 	"github.com/tickr/tickr/platform/database/dbtest"
 )
 
-// Small is the story of a program that remembers nothing and has one connection: a cache is never the truth, and no request needs
-// a second connection while it holds one.
+// Small is the story of a program that remembers nothing, prepares nothing and has one connection: a cache is never the truth, and
+// no request needs a second connection while it holds one.
 type Small struct{ Story }
 
 func TestStoryOfASmallProgram(t *testing.T) {
@@ -18,6 +18,6 @@ func TestStoryOfASmallProgram(t *testing.T) {
 }
 
 func (s *Small) SetupSuite() {
-	s.env = append(standard(s.T(), dbtest.Empty(s.T()).DSN), "CACHE_MAX_MB=0", "DB_POOL_SIZE=1")
+	s.env = append(standard(s.T(), dbtest.Empty(s.T()).DSN), "CACHE_MAX_MB=0", "DB_POOL_SIZE=1", "DB_PREPARED=off")
 	s.tickr = start(s.T(), s.env...)
 }
