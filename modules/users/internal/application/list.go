@@ -44,9 +44,8 @@ func (c Cursor) String() string {
 
 // ParseCursor reads what String wrote.
 func ParseCursor(text string) (Cursor, *domain.Violation) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	// base64 skips line breaks; a cursor has one text.
-	if err != nil || len(raw) != cursorSize || len(text) != base64.RawURLEncoding.EncodedLen(cursorSize) {
+	raw, ok := domain.DecodeExactly(text, cursorSize)
+	if !ok {
 		return Cursor{}, &domain.Violation{Code: domain.CodeInvalid, Message: "is not a cursor of this list"}
 	}
 	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))).UTC() //nolint:gosec // undoes the conversion of String

@@ -58,9 +58,7 @@ type PasswordChange struct{ Current, New string }
 // parse also refuses a new password that is made of what is known of its owner.
 func (c PasswordChange) parse(person ...string) (domain.Password, error) {
 	var invalid domain.InvalidError
-	if c.Current == "" {
-		invalid.Add("currentPassword", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
-	}
+	domain.Field(&invalid, "currentPassword", c.Current, domain.ParseGiven)
 	password := domain.Field(&invalid, "newPassword", c.New, func(raw string) (domain.Password, *domain.Violation) {
 		return domain.ParsePassword(raw, person...)
 	})

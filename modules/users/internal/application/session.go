@@ -25,12 +25,8 @@ type Credentials struct{ Email, Password string }
 // Validate fails with *domain.InvalidError when a field is missing. Anything else wrong with a field makes a wrong pair.
 func (c Credentials) Validate() error {
 	var invalid domain.InvalidError
-	if c.Email == "" {
-		invalid.Add("email", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
-	}
-	if c.Password == "" {
-		invalid.Add("password", &domain.Violation{Code: domain.CodeRequired, Message: "is required"})
-	}
+	domain.Field(&invalid, "email", c.Email, domain.ParseGiven)
+	domain.Field(&invalid, "password", c.Password, domain.ParseGiven)
 	return invalid.Err()
 }
 

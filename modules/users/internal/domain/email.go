@@ -32,7 +32,7 @@ func ParseEmail(raw string) (Email, *Violation) {
 	address := strings.TrimSpace(raw)
 	switch {
 	case address == "":
-		return Email{}, &Violation{CodeRequired, "is required"}
+		return Email{}, required()
 	case len(address) > 4*maxEmail:
 		return Email{}, &Violation{CodeTooLong, "must have at most 254 characters"}
 	}

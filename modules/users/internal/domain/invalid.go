@@ -25,6 +25,16 @@ const (
 	CodeOutOfRange = "out_of_range"
 )
 
+func required() *Violation { return &Violation{CodeRequired, "is required"} }
+
+// ParseGiven takes every text but the empty one, as it is.
+func ParseGiven(raw string) (string, *Violation) {
+	if raw == "" {
+		return "", required()
+	}
+	return raw, nil
+}
+
 // FieldViolation is a Violation of a named field.
 type FieldViolation struct {
 	Field string

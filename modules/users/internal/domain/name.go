@@ -27,7 +27,7 @@ func ParseName(raw string) (Name, *Violation) {
 	switch {
 	case violation != nil:
 	case text == "":
-		violation = &Violation{CodeRequired, "is required"}
+		violation = required()
 	case !strings.ContainsFunc(text, isVisible):
 		violation = &Violation{CodeInvalid, "must have a visible character"}
 	}

@@ -42,7 +42,7 @@ func ParsePassword(raw string, person ...string) (Password, *Violation) {
 	n := utf8.RuneCountInString(raw)
 	switch {
 	case raw == "":
-		return Password{}, &Violation{CodeRequired, "is required"}
+		return Password{}, required()
 	case !utf8.ValidString(raw) || strings.ContainsRune(raw, 0):
 		return Password{}, &Violation{CodeInvalid, "must be valid UTF-8 without NUL"}
 	case n < MinPassword:

@@ -26,7 +26,7 @@ func ParsePhone(raw string) (Phone, *Violation) {
 	invalid := &Violation{CodeInvalid, "must be a phone number like +216 20 123 456"}
 	switch {
 	case text == "":
-		return Phone{}, &Violation{CodeRequired, "is required"}
+		return Phone{}, required()
 	case len(text) > maxPhone, strings.Trim(text, "0123456789+ ().-") != "", strings.LastIndexByte(text, '+') > 0:
 		return Phone{}, invalid
 	}

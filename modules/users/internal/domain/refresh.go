@@ -24,9 +24,8 @@ const refreshTokenSize = 16 + 32 + 16
 
 // ParseRefreshToken reads what Reveal wrote. It says nothing of whether the token was ever issued.
 func ParseRefreshToken(text string) (RefreshToken, bool) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	// base64 skips line breaks; a token has one text.
-	if err != nil || len(raw) != refreshTokenSize || len(text) != base64.RawURLEncoding.EncodedLen(refreshTokenSize) {
+	raw, ok := DecodeExactly(text, refreshTokenSize)
+	if !ok {
 		return RefreshToken{}, false
 	}
 	secret := string(raw[16:48])

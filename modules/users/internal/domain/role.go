@@ -11,7 +11,7 @@ func ParseRole(raw string) (users.Role, *Violation) {
 	role := users.Role(raw)
 	switch {
 	case raw == "":
-		return "", &Violation{CodeRequired, "is required"}
+		return "", required()
 	case !slices.Contains(users.Roles(), role):
 		return "", &Violation{CodeInvalid, "must be PARTICIPANT, ORGANIZER or ADMIN"}
 	}

@@ -33,11 +33,9 @@ func (h handlers) guard(uc application.UseCase) func(huma.Context, func(huma.Con
 
 // requireID answers 404 to a path whose id cannot be one, whatever the body.
 func (h handlers) requireID(ctx huma.Context, next func(huma.Context)) {
-	if strings.Contains(ctx.Operation().Path, "{id}") {
-		if _, ok := parseID(ctx.Param("id")); !ok {
-			httpserver.WriteError(h.api, ctx, users.ErrNotFound)
-			return
-		}
+	if _, ok := parseID(ctx.Param("id")); !ok {
+		httpserver.WriteError(h.api, ctx, users.ErrNotFound)
+		return
 	}
 	next(ctx)
 }

@@ -86,8 +86,11 @@ func register[I, O any](h handlers, r route, handler func(context.Context, *I) (
 	if r.useCase != "" {
 		op.Security = []map[string][]string{{httpserver.BearerScheme: {}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
-		op.Middlewares = huma.Middlewares{h.guard(r.useCase), h.requireID}
+		op.Middlewares = huma.Middlewares{h.guard(r.useCase)}
 		op.Description = "Allowed to: " + allowed(r.useCase) + "."
+	}
+	if strings.Contains(r.path, "{id}") {
+		op.Middlewares = append(op.Middlewares, h.requireID)
 	}
 	huma.Register(h.api, op, handler)
 }
