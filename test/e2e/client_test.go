@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickr/tickr/test/program"
 )
 
 // client talks to the API as somebody.
@@ -31,7 +33,7 @@ type answer struct {
 	JSON   map[string]any
 }
 
-func (p *program) client() client { return client{t: p.t, api: p.api} }
+func (p *instance) client() client { return client{t: p.t, api: p.API} }
 
 // as returns the client with an access token.
 func (c client) as(token string) client {
@@ -92,7 +94,7 @@ func (c client) try(method, path string, body any, headers ...string) (answer, e
 }
 
 var noRedirects = &http.Client{
-	Timeout:       patience,
+	Timeout:       program.Patience,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
@@ -158,7 +160,7 @@ func (c client) logIn(email, password string) (access, refresh string) {
 }
 
 // account makes a verified account through registration and mail.
-func (p *program) account(set []string, email, password string, more ...string) {
+func (p *instance) account(set []string, email, password string, more ...string) {
 	p.t.Helper()
 	body := object{"email": email, "password": password, "firstName": "Amira", "lastName": "Ben Salah"}
 	for i := 0; i+1 < len(more); i += 2 {
@@ -190,10 +192,10 @@ func mails(t *testing.T, set []string, to string) []string {
 }
 
 // mailedToken waits for a mail with a verification link and returns the token of the newest.
-func (p *program) mailedToken(set []string, to string) string {
+func (p *instance) mailedToken(set []string, to string) string {
 	p.t.Helper()
 	var token string
-	p.await("mail with a token", func() bool {
+	p.Await("mail with a token", func() bool {
 		for _, mail := range mails(p.t, set, to) {
 			if match := linkedToken.FindStringSubmatch(mail); match != nil {
 				token = match[1]
@@ -207,7 +209,7 @@ func (p *program) mailedToken(set []string, to string) string {
 // eventually waits for a condition without a program.
 func eventually(t *testing.T, what string, met func() bool) {
 	t.Helper()
-	require.Eventually(t, met, patience, 20*time.Millisecond, what)
+	require.Eventually(t, met, program.Patience, 20*time.Millisecond, what)
 }
 
 // encoded is a value as JSON.

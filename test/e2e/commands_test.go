@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"nonsense"}, {"serve", "extra"}, {"serve", "--nonsense"}, {"migrate"}, {"migrate", "create"}, {"users"}} {
-		r := tickr(t, "", nil, args...)
-		require.Equal(t, 2, r.code, "%v: %s", args, r.errOut)
-		requireOneLine(t, r.errOut)
+		r := program.Run(t, "", nil, args...)
+		require.Equal(t, 2, r.Code, "%v: %s", args, r.ErrOut)
+		requireOneLine(t, r.ErrOut)
 	}
 }
 
@@ -30,40 +31,40 @@ func requireOneLine(t *testing.T, text string) {
 
 func TestConfigurationMistakesAreListedTogether(t *testing.T) {
 	t.Parallel()
-	r := tickr(t, "", []string{"JWT_SECRET=short", "DB_POOL_SIZE=none", "LOG_LEVEL=loud"}, "serve")
-	require.Equal(t, 3, r.code)
+	r := program.Run(t, "", []string{"JWT_SECRET=short", "DB_POOL_SIZE=none", "LOG_LEVEL=loud"}, "serve")
+	require.Equal(t, 3, r.Code)
 	for _, name := range []string{"JWT_SECRET", "DB_POOL_SIZE", "LOG_LEVEL"} {
-		require.Contains(t, r.errOut, name)
+		require.Contains(t, r.ErrOut, name)
 	}
-	require.NotContains(t, r.errOut, "short")
+	require.NotContains(t, r.ErrOut, "short")
 
-	weak := tickr(t, "", []string{
+	weak := program.Run(t, "", []string{
 		"DATABASE_URL=postgres://nobody@127.0.0.1:1/nothing", "BOOTSTRAP_ADMIN_EMAIL=a@example.com", "BOOTSTRAP_ADMIN_PASSWORD=password1234",
 		"HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off",
 	}, "serve")
-	require.Equal(t, 3, weak.code, weak.errOut)
-	require.Contains(t, weak.errOut, "BOOTSTRAP_ADMIN_PASSWORD")
+	require.Equal(t, 3, weak.Code, weak.ErrOut)
+	require.Contains(t, weak.ErrOut, "BOOTSTRAP_ADMIN_PASSWORD")
 }
 
 func TestProductionRefusesDevelopmentValues(t *testing.T) {
 	t.Parallel()
-	r := tickr(t, "", []string{"APP_ENV=production"}, "serve")
-	require.Equal(t, 3, r.code)
+	r := program.Run(t, "", []string{"APP_ENV=production"}, "serve")
+	require.Equal(t, 3, r.Code)
 	for _, name := range []string{"JWT_SECRET", "MAIL_DRIVER", "DB_HOST"} {
-		require.Contains(t, r.errOut, name)
+		require.Contains(t, r.ErrOut, name)
 	}
 }
 
 func TestConfigHidesSecrets(t *testing.T) {
 	t.Parallel()
-	r := tickr(t, "", []string{
+	r := program.Run(t, "", []string{
 		"JWT_SECRET=canary-0123456789-0123456789-0123456789", "DATABASE_URL=postgres://app:canary@db.example:5432/tickr",
 		"BOOTSTRAP_ADMIN_EMAIL=a@example.com", "BOOTSTRAP_ADMIN_PASSWORD=canary-canary-canary",
 	}, "config")
-	require.Equal(t, 0, r.code, r.errOut)
-	require.NotContains(t, r.out, "canary")
-	require.Contains(t, r.out, "db.example")
-	require.Contains(t, r.out, "HTTP_ADDR=:3000")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	require.NotContains(t, r.Out, "canary")
+	require.Contains(t, r.Out, "db.example")
+	require.Contains(t, r.Out, "HTTP_ADDR=:3000")
 }
 
 func TestDatabaseErrors(t *testing.T) {
@@ -80,16 +81,16 @@ func TestDatabaseErrors(t *testing.T) {
 		"missing database": change(func(u *url.URL) { u.Path = "/tickr_test_does_not_exist" }),
 	} {
 		for _, args := range [][]string{{"serve"}, {"migrate", "up"}, {"users", "stats"}} {
-			r := tickr(t, "", []string{"DATABASE_URL=" + dsn, "HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off"}, args...)
-			require.Equal(t, 4, r.code, "%s, %v: %s", name, args, r.errOut)
-			require.NotContains(t, r.errOut, "canary")
+			r := program.Run(t, "", []string{"DATABASE_URL=" + dsn, "HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off"}, args...)
+			require.Equal(t, 4, r.Code, "%s, %v: %s", name, args, r.ErrOut)
+			require.NotContains(t, r.ErrOut, "canary")
 		}
 	}
 	nobody := change(func(u *url.URL) { u.Host = "127.0.0.1:1" })
 	for _, args := range [][]string{{"migrate", "status"}, {"users", "stats"}} {
-		r := tickr(t, "", []string{"DATABASE_URL=" + nobody}, args...)
-		require.Equal(t, 4, r.code, r.errOut)
-		requireOneLine(t, r.errOut)
+		r := program.Run(t, "", []string{"DATABASE_URL=" + nobody}, args...)
+		require.Equal(t, 4, r.Code, r.ErrOut)
+		requireOneLine(t, r.ErrOut)
 	}
 }
 
@@ -101,10 +102,10 @@ func TestTakenPort(t *testing.T) {
 	for _, name := range []string{"HTTP_ADDR", "OPS_ADDR"} {
 		set := map[string]string{"HTTP_ADDR": "127.0.0.1:0", "OPS_ADDR": "127.0.0.1:0"}
 		set[name] = taken.Addr().String()
-		r := tickr(t, "", append(standard(t, dbtest.Empty(t).DSN), "HTTP_ADDR="+set["HTTP_ADDR"], "OPS_ADDR="+set["OPS_ADDR"]), "serve")
-		require.Equal(t, 1, r.code, r.errOut)
-		require.Contains(t, r.errOut, name)
-		requireOneLine(t, r.errOut)
+		r := program.Run(t, "", append(program.Standard(t, dbtest.Empty(t).DSN), "HTTP_ADDR="+set["HTTP_ADDR"], "OPS_ADDR="+set["OPS_ADDR"]), "serve")
+		require.Equal(t, 1, r.Code, r.ErrOut)
+		require.Contains(t, r.ErrOut, name)
+		requireOneLine(t, r.ErrOut)
 	}
 }
 
@@ -116,84 +117,84 @@ func TestUnwritableDataDir(t *testing.T) {
 		{"DATA_DIR=" + filepath.Join(file, "data")},
 		{"DATA_DIR=" + filepath.Join(file, "data"), "DATABASE_URL=" + dbtest.Empty(t).DSN},
 	} {
-		r := tickr(t, "", append(set, "HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off"), "serve")
-		require.Equal(t, 1, r.code, r.errOut)
-		requireOneLine(t, r.errOut)
-		require.Contains(t, r.errOut, file)
+		r := program.Run(t, "", append(set, "HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=off"), "serve")
+		require.Equal(t, 1, r.Code, r.ErrOut)
+		requireOneLine(t, r.ErrOut)
+		require.Contains(t, r.ErrOut, file)
 	}
 }
 
 func TestMigrateCommands(t *testing.T) {
 	t.Parallel()
 	env := []string{"DATABASE_URL=" + dbtest.Empty(t).DSN}
-	r := tickr(t, "", env, "migrate", "status", "--check")
-	require.Equal(t, 5, r.code)
-	require.Contains(t, r.out, "[ ] 20261101090000_create_users")
-	pending := strings.Count(r.out, "[ ]")
+	r := program.Run(t, "", env, "migrate", "status", "--check")
+	require.Equal(t, 5, r.Code)
+	require.Contains(t, r.Out, "[ ] 20261101090000_create_users")
+	pending := strings.Count(r.Out, "[ ]")
 
-	r = tickr(t, "", append(env, "DB_MIGRATE_ON_START=false"), "users", "stats")
-	require.Equal(t, 5, r.code, r.errOut)
+	r = program.Run(t, "", append(env, "DB_MIGRATE_ON_START=false"), "users", "stats")
+	require.Equal(t, 5, r.Code, r.ErrOut)
 
-	r = tickr(t, "", env, "migrate", "up")
-	require.Equal(t, 0, r.code, r.errOut)
-	require.Equal(t, pending, strings.Count(r.out, "applied "))
-	r = tickr(t, "", env, "migrate", "status", "--check")
-	require.Equal(t, 0, r.code, r.errOut)
-	require.Equal(t, pending, strings.Count(r.out, "[X]"))
+	r = program.Run(t, "", env, "migrate", "up")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	require.Equal(t, pending, strings.Count(r.Out, "applied "))
+	r = program.Run(t, "", env, "migrate", "status", "--check")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	require.Equal(t, pending, strings.Count(r.Out, "[X]"))
 
-	r = tickr(t, "", env, "migrate", "down")
-	require.Equal(t, 0, r.code, r.errOut)
-	r = tickr(t, "", env, "migrate", "status")
-	require.Equal(t, 1, strings.Count(r.out, "[ ]"), "down undoes one: %s", r.out)
+	r = program.Run(t, "", env, "migrate", "down")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	r = program.Run(t, "", env, "migrate", "status")
+	require.Equal(t, 1, strings.Count(r.Out, "[ ]"), "down undoes one: %s", r.Out)
 	for range pending - 1 {
-		require.Equal(t, 0, tickr(t, "", env, "migrate", "down").code)
+		require.Equal(t, 0, program.Run(t, "", env, "migrate", "down").Code)
 	}
-	require.Contains(t, tickr(t, "", env, "migrate", "down").out, "nothing to undo")
+	require.Contains(t, program.Run(t, "", env, "migrate", "down").Out, "nothing to undo")
 
-	r = tickr(t, "", nil, "migrate", "create", "Bad-Name")
-	require.Equal(t, 2, r.code)
-	requireOneLine(t, r.errOut)
+	r = program.Run(t, "", nil, "migrate", "create", "Bad-Name")
+	require.Equal(t, 2, r.Code)
+	requireOneLine(t, r.ErrOut)
 }
 
 func TestWaitsForMigrationsOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.Empty(t).DSN
-	p := launch(t, append(standard(t, dsn), "DB_MIGRATE_ON_START=false")...)
-	p.awaitLog("the database is not ready, waiting")
-	p.api = p.awaitLog("listening")["api"].(string)
-	refused := p.client().do("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword}).is(503, "unavailable")
+	p := launch(t, append(program.Standard(t, dsn), "DB_MIGRATE_ON_START=false")...)
+	p.AwaitLog("the database is not ready, waiting")
+	p.API = p.AwaitLog("listening")["api"].(string)
+	refused := p.client().do("POST", "/api/auth/login", object{"email": program.AdminEmail, "password": program.AdminPassword}).is(503, "unavailable")
 	require.NotEmpty(t, refused.Header.Get("Retry-After"))
-	require.Equal(t, 0, tickr(t, "", []string{"DATABASE_URL=" + dsn}, "migrate", "up").code)
-	p.awaitReady()
+	require.Equal(t, 0, program.Run(t, "", []string{"DATABASE_URL=" + dsn}, "migrate", "up").Code)
+	p.AwaitReady()
 	p.client().do("GET", "/readyz", nil).is(200)
-	require.Equal(t, 0, tickr(t, "", []string{"DATABASE_URL=" + dsn}, "migrate", "down").code)
-	p.await("readyz knows pending migrations", func() bool { return p.client().do("GET", "/readyz", nil).Status == 503 })
+	require.Equal(t, 0, program.Run(t, "", []string{"DATABASE_URL=" + dsn}, "migrate", "down").Code)
+	p.Await("readyz knows pending migrations", func() bool { return p.client().do("GET", "/readyz", nil).Status == 503 })
 }
 
 func TestCreateAdmin(t *testing.T) {
 	t.Parallel()
-	env := standard(t, dbtest.Empty(t).DSN)
-	r := tickr(t, "amber-lighthouse-cello\n", env, "users", "create-admin", "--email", "Boss@Example.com")
-	require.Equal(t, 0, r.code, r.errOut)
-	r = tickr(t, "amber-lighthouse-cello\n", env, "users", "create-admin", "--email", "boss@example.com")
-	require.Equal(t, 1, r.code)
-	r = tickr(t, "short\n", env, "users", "create-admin", "--email", "nonsense")
-	require.Equal(t, 2, r.code)
-	require.Contains(t, r.errOut, "email")
-	require.Contains(t, r.errOut, "password")
+	env := program.Standard(t, dbtest.Empty(t).DSN)
+	r := program.Run(t, "amber-lighthouse-cello\n", env, "users", "create-admin", "--email", "Boss@Example.com")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	r = program.Run(t, "amber-lighthouse-cello\n", env, "users", "create-admin", "--email", "boss@example.com")
+	require.Equal(t, 1, r.Code)
+	r = program.Run(t, "short\n", env, "users", "create-admin", "--email", "nonsense")
+	require.Equal(t, 2, r.Code)
+	require.Contains(t, r.ErrOut, "email")
+	require.Contains(t, r.ErrOut, "password")
 
 	p := start(t, env...)
 	access, _ := p.client().logIn("boss@example.com", "amber-lighthouse-cello")
 	p.client().as(access).do("GET", "/api/users", nil).is(200)
-	p.client().do("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword}).is(401)
-	require.Equal(t, 0, tickr(t, "", nil, "health", "--url", p.api).code)
-	require.Equal(t, 1, tickr(t, "", nil, "health", "--url", "http://127.0.0.1:1").code)
-	require.Equal(t, 0, tickr(t, "", nil, "version").code)
+	p.client().do("POST", "/api/auth/login", object{"email": program.AdminEmail, "password": program.AdminPassword}).is(401)
+	require.Equal(t, 0, program.Run(t, "", nil, "health", "--url", p.API).Code)
+	require.Equal(t, 1, program.Run(t, "", nil, "health", "--url", "http://127.0.0.1:1").Code)
+	require.Equal(t, 0, program.Run(t, "", nil, "version").Code)
 }
 
 func TestOpenAPINeedsNoConfiguration(t *testing.T) {
 	t.Parallel()
-	r := tickr(t, "", []string{"JWT_SECRET=short", "DB_PORT=none"}, "openapi")
-	require.Equal(t, 0, r.code, r.errOut)
-	require.Contains(t, r.out, `"/api/auth/register"`)
+	r := program.Run(t, "", []string{"JWT_SECRET=short", "DB_PORT=none"}, "openapi")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	require.Contains(t, r.Out, `"/api/auth/register"`)
 }

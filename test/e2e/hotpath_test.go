@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 // cable is a TCP connection to a server that can be cut and mended.
@@ -88,8 +89,8 @@ func (c *cable) hangUp() {
 func TestWarmProfileNeedsNoDatabase(t *testing.T) {
 	t.Parallel()
 	line, dsn := newCable(t, dbtest.Empty(t).DSN)
-	p := start(t, standard(t, dsn)...)
-	access, _ := p.client().logIn(adminEmail, adminPassword)
+	p := start(t, program.Standard(t, dsn)...)
+	access, _ := p.client().logIn(program.AdminEmail, program.AdminPassword)
 	admin := p.client().as(access)
 	warm := admin.do("GET", "/api/users/me", nil).is(200)
 
@@ -101,27 +102,27 @@ func TestWarmProfileNeedsNoDatabase(t *testing.T) {
 	refused := admin.do("GET", "/api/users", nil).is(503, "unavailable")
 	require.Less(t, time.Since(begin), 6*time.Second, "well under the limit of a request, 10 s")
 	require.NotEmpty(t, refused.Header.Get("Retry-After"))
-	p.client().do("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword}).is(503, "unavailable")
+	p.client().do("POST", "/api/auth/login", object{"email": program.AdminEmail, "password": program.AdminPassword}).is(503, "unavailable")
 	p.client().do("GET", "/livez", nil).is(200)
 	p.client().do("GET", "/readyz", nil).isStatus(503)
 
-	for _, told := range []string{adminEmail, adminPassword, access} {
-		require.NotContains(t, p.logs.String(), told)
+	for _, told := range []string{program.AdminEmail, program.AdminPassword, access} {
+		require.NotContains(t, p.Logs.String(), told)
 	}
 
 	line.mend()
-	p.await("the list works again", func() bool { return admin.do("GET", "/api/users", nil).Status == http.StatusOK })
+	p.Await("the list works again", func() bool { return admin.do("GET", "/api/users", nil).Status == http.StatusOK })
 	p.client().do("GET", "/readyz", nil).is(200)
-	p.client().logIn(adminEmail, adminPassword)
-	require.Equal(t, 0, p.stop(syscall.SIGTERM))
+	p.client().logIn(program.AdminEmail, program.AdminPassword)
+	require.Equal(t, 0, p.Stop(syscall.SIGTERM))
 }
 
 // A lock of a migration or of a colleague at the database console makes requests wait: their budget ends it.
 func TestLockedTableIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Empty(t)
-	p := start(t, standard(t, db.DSN)...)
-	access, _ := p.client().logIn(adminEmail, adminPassword)
+	p := start(t, program.Standard(t, db.DSN)...)
+	access, _ := p.client().logIn(program.AdminEmail, program.AdminPassword)
 	admin := p.client().as(access)
 	admin.do("GET", "/api/users/me", nil).is(200)
 

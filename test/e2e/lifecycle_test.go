@@ -18,20 +18,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 // private is the environment of a program with a PostgreSQL of its own in dir.
 func private(dir string) []string {
 	return []string{
-		"DATA_DIR=" + dir, "BOOTSTRAP_ADMIN_EMAIL=" + adminEmail, "BOOTSTRAP_ADMIN_PASSWORD=" + adminPassword,
+		"DATA_DIR=" + dir, "BOOTSTRAP_ADMIN_EMAIL=" + program.AdminEmail, "BOOTSTRAP_ADMIN_PASSWORD=" + program.AdminPassword,
 	}
 }
 
 // postmaster returns the process ID of the private PostgreSQL whose data the program printed.
-func postmaster(t *testing.T, p *program) (pid int, data string) {
+func postmaster(t *testing.T, p *instance) (pid int, data string) {
 	t.Helper()
-	p.await("the welcome", func() bool { return strings.Contains(p.out.String(), "data in ") })
-	_, after, _ := strings.Cut(p.out.String(), "data in ")
+	p.Await("the welcome", func() bool { return strings.Contains(p.Out.String(), "data in ") })
+	_, after, _ := strings.Cut(p.Out.String(), "data in ")
 	data, _, _ = strings.Cut(after, "\n")
 	raw, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	require.NoError(t, err)
@@ -45,12 +46,12 @@ func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 func TestPrivatePostgres(t *testing.T) {
 	t.Parallel()
-	dir := dataDir(t)
+	dir := program.DataDir(t)
 	env := private(dir)
 
 	first := start(t, env...)
-	for _, said := range []string{first.api + "/api", first.api + "/docs", filepath.Join(dir, "mail"), adminEmail, "Ctrl-C"} {
-		require.Contains(t, first.out.String(), said)
+	for _, said := range []string{first.API + "/api", first.API + "/docs", filepath.Join(dir, "mail"), program.AdminEmail, "Ctrl-C"} {
+		require.Contains(t, first.Out.String(), said)
 	}
 	pid, data := postmaster(t, first)
 	group, err := syscall.Getpgid(pid)
@@ -59,49 +60,48 @@ func TestPrivatePostgres(t *testing.T) {
 	first.account(env, "kept@example.com", password)
 
 	second := launch(t, env...)
-	require.Equal(t, 1, second.wait(), "one data folder, one server")
-	require.Contains(t, second.logs.String(), first.api, "it says what is running")
-	elsewhere := start(t, private(dataDir(t))...)
-	require.Equal(t, 0, elsewhere.stop(syscall.SIGTERM), "another folder is another matter")
+	require.Equal(t, 1, second.Wait(), "one data folder, one server")
+	require.Contains(t, second.Logs.String(), first.API, "it says what is running")
+	elsewhere := start(t, private(program.DataDir(t))...)
+	require.Equal(t, 0, elsewhere.Stop(syscall.SIGTERM), "another folder is another matter")
 
-	stats := tickr(t, "", env, "users", "stats")
-	require.Equal(t, 0, stats.code, stats.errOut)
-	require.Regexp(t, `total +2\n`, stats.out, "a command attaches to the running server")
+	stats := program.Run(t, "", env, "users", "stats")
+	require.Equal(t, 0, stats.Code, stats.ErrOut)
+	require.Regexp(t, `total +2\n`, stats.Out, "a command attaches to the running server")
 
-	require.Equal(t, 0, first.stop(syscall.SIGINT))
+	require.Equal(t, 0, first.Stop(syscall.SIGINT))
 	require.False(t, alive(pid))
 
-	stats = tickr(t, "", env, "users", "stats")
-	require.Equal(t, 0, stats.code, stats.errOut)
-	require.Regexp(t, `total +2\n`, stats.out, "a command starts the server itself")
+	stats = program.Run(t, "", env, "users", "stats")
+	require.Equal(t, 0, stats.Code, stats.ErrOut)
+	require.Regexp(t, `total +2\n`, stats.Out, "a command starts the server itself")
 
 	again := start(t, env...)
 	again.client().logIn("kept@example.com", password)
 	pid, _ = postmaster(t, again)
-	require.NoError(t, again.cmd.Process.Kill())
-	again.wait()
+	again.Kill()
 	eventually(t, "PostgreSQL ends with its owner", func() bool { return !alive(pid) })
 
 	after := start(t, env...)
 	after.client().logIn("kept@example.com", password)
 	_, same := postmaster(t, after)
 	require.Equal(t, data, same)
-	require.Equal(t, 0, after.stop(syscall.SIGTERM))
+	require.Equal(t, 0, after.Stop(syscall.SIGTERM))
 }
 
 func TestClosedTerminalStopsEverything(t *testing.T) {
 	t.Parallel()
-	p := start(t, private(dataDir(t))...)
+	p := start(t, private(program.DataDir(t))...)
 	pid, _ := postmaster(t, p)
-	require.Equal(t, 0, p.stop(syscall.SIGHUP))
+	require.Equal(t, 0, p.Stop(syscall.SIGHUP))
 	require.False(t, alive(pid))
 }
 
 func TestKillLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	env := private(dataDir(t))
+	env := private(program.DataDir(t))
 	p := start(t, env...)
-	access, _ := p.client().logIn(adminEmail, adminPassword)
+	access, _ := p.client().logIn(program.AdminEmail, program.AdminPassword)
 	admin := p.client().as(access)
 
 	var mu sync.Mutex
@@ -123,12 +123,12 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			}
 		})
 	}
-	p.await("some writes", func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) >= 40 })
-	require.NoError(t, p.cmd.Process.Kill())
+	p.Await("some writes", func() bool { mu.Lock(); defer mu.Unlock(); return len(acknowledged) >= 40 })
+	p.Kill()
 	writers.Wait()
 
 	p = start(t, env...)
-	access, _ = p.client().logIn(adminEmail, adminPassword)
+	access, _ = p.client().logIn(program.AdminEmail, program.AdminPassword)
 	for batch := range slicesOf(acknowledged, 500) {
 		a := p.client().as(access).do("POST", "/api/users/batch", object{"ids": batch}).is(200)
 		require.Empty(t, a.JSON["missing"])
@@ -196,38 +196,28 @@ func (g *gate) serve(t *testing.T) {
 func TestDatabaseThatComesLate(t *testing.T) {
 	t.Parallel()
 	g, dsn := newGate(t, dbtest.Empty(t).DSN)
-	env := standard(t, dsn)
-	p := launch(t, append(env, "HTTP_ADDR=127.0.0.1:"+freePort(t))...)
-	p.api = "http://" + value(p.cmd.Env[len(p.cmd.Env)-1:], "HTTP_ADDR")
-	p.await("the listener", func() bool {
+	env := program.Standard(t, dsn)
+	address := "127.0.0.1:" + program.FreePort(t)
+	p := launch(t, append(env, "HTTP_ADDR="+address)...)
+	p.API = "http://" + address
+	p.Await("the listener", func() bool {
 		a, err := p.client().try("GET", "/livez", nil)
 		return err == nil && a.Status == 200
 	})
 	p.client().do("GET", "/readyz", nil).isStatus(503)
-	refused := p.client().do("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword}).is(503, "unavailable")
+	refused := p.client().do("POST", "/api/auth/login", object{"email": program.AdminEmail, "password": program.AdminPassword}).is(503, "unavailable")
 	require.NotEmpty(t, refused.Header.Get("Retry-After"))
 
 	g.serve(t)
-	p.awaitReady()
+	p.AwaitReady()
 	p.client().do("GET", "/readyz", nil).is(200)
-	p.client().logIn(adminEmail, adminPassword)
-	require.Equal(t, 0, p.stop(syscall.SIGTERM))
-}
-
-// freePort returns a port that was free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	return port
+	p.client().logIn(program.AdminEmail, program.AdminPassword)
+	require.Equal(t, 0, p.Stop(syscall.SIGTERM))
 }
 
 func TestRequestsInFlightFinish(t *testing.T) {
 	t.Parallel()
-	env := append(standard(t, dbtest.Empty(t).DSN), "SHUTDOWN_DELAY=500ms")
+	env := append(program.Standard(t, dbtest.Empty(t).DSN), "SHUTDOWN_DELAY=500ms")
 	p := start(t, env...)
 	var wg sync.WaitGroup
 	statuses := make(chan int, 64)
@@ -235,12 +225,12 @@ func TestRequestsInFlightFinish(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for {
-				a, err := p.client().try("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword})
+				a, err := p.client().try("POST", "/api/auth/login", object{"email": program.AdminEmail, "password": program.AdminPassword})
 				if err != nil {
 					return // the listener is closed: nothing was cut, nothing was accepted
 				}
 				statuses <- a.Status
-				stopping.Do(func() { _ = p.cmd.Process.Signal(syscall.SIGTERM) })
+				stopping.Do(func() { p.Signal(syscall.SIGTERM) })
 			}
 		})
 	}
@@ -248,14 +238,14 @@ func TestRequestsInFlightFinish(t *testing.T) {
 	for status := range statuses {
 		require.Equal(t, http.StatusOK, status)
 	}
-	require.Equal(t, 0, p.wait())
+	require.Equal(t, 0, p.Wait())
 }
 
 func TestDrainsBeforeItCloses(t *testing.T) {
 	t.Parallel()
-	p := start(t, append(standard(t, dbtest.Empty(t).DSN), "SHUTDOWN_DELAY=3s")...)
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
-	p.await("readyz says no while the API answers", func() bool {
+	p := start(t, append(program.Standard(t, dbtest.Empty(t).DSN), "SHUTDOWN_DELAY=3s")...)
+	p.Signal(syscall.SIGTERM)
+	p.Await("readyz says no while the API answers", func() bool {
 		ready, err := p.client().try("GET", "/readyz", nil)
 		if err != nil || ready.Status != 503 {
 			return false
@@ -263,18 +253,18 @@ func TestDrainsBeforeItCloses(t *testing.T) {
 		live, err := p.client().try("GET", "/livez", nil)
 		return err == nil && live.Status == 200
 	})
-	require.Equal(t, 0, p.wait())
+	require.Equal(t, 0, p.Wait())
 }
 
 func TestPostgresThatDiesComesBack(t *testing.T) {
 	t.Parallel()
-	p := start(t, private(dataDir(t))...)
+	p := start(t, private(program.DataDir(t))...)
 	pid, _ := postmaster(t, p)
-	p.client().logIn(adminEmail, adminPassword)
+	p.client().logIn(program.AdminEmail, program.AdminPassword)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(program.Patience)
 	for {
-		a := p.client().do("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword})
+		a := p.client().do("POST", "/api/auth/login", object{"email": program.AdminEmail, "password": program.AdminPassword})
 		if a.Status == http.StatusOK {
 			break
 		}

@@ -14,17 +14,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 // raw sends bytes over a connection of their own, each of drips a second after what was before, and returns the status of the
 // answer, 0 when there is none.
-func (p *program) raw(text string, drips ...string) int {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
+func (p *instance) raw(text string, drips ...string) int {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.API, "http://"))
 	if err != nil {
 		return 0
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(program.Patience))
 	// An answer may come, and the connection end, before everything was sent.
 	go func() {
 		_, err := io.WriteString(conn, text)
@@ -45,7 +46,7 @@ func (p *program) raw(text string, drips ...string) int {
 
 func TestGarbage(t *testing.T) {
 	t.Parallel()
-	p := start(t, standard(t, dbtest.Empty(t).DSN)...)
+	p := start(t, program.Standard(t, dbtest.Empty(t).DSN)...)
 	post := func(headers, body string) string {
 		return "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + headers + "\r\n" + body
 	}
@@ -97,8 +98,8 @@ func TestGarbage(t *testing.T) {
 	})
 	sent.Wait()
 	p.client().do("GET", "/readyz", nil).is(200)
-	p.client().logIn(adminEmail, adminPassword)
-	for _, record := range p.records() {
+	p.client().logIn(program.AdminEmail, program.AdminPassword)
+	for _, record := range p.Records() {
 		require.NotContains(t, []string{"panic", "request failed"}, record["msg"], record)
 	}
 }
@@ -106,7 +107,7 @@ func TestGarbage(t *testing.T) {
 func TestOneAddressRegisteredManyTimesAtOnce(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Empty(t)
-	p := start(t, standard(t, db.DSN)...)
+	p := start(t, program.Standard(t, db.DSN)...)
 	forms := []string{"crowd@example.com", " Crowd@Example.com ", "CROWD@EXAMPLE.COM", "crowd@exAmple.com"}
 	p.atOnce(60, func(i int) {
 		a, err := p.client().try("POST", "/api/auth/register", object{
@@ -125,11 +126,11 @@ func TestOneAddressRegisteredManyTimesAtOnce(t *testing.T) {
 
 func TestManyLoginsAtOnce(t *testing.T) {
 	t.Parallel()
-	p := start(t, standard(t, dbtest.Empty(t).DSN)...)
+	p := start(t, program.Standard(t, dbtest.Empty(t).DSN)...)
 	var mu sync.Mutex
 	answers := map[int]int{}
 	p.atOnce(40, func(int) {
-		a, err := p.client().try("POST", "/api/auth/login", object{"email": adminEmail, "password": adminPassword})
+		a, err := p.client().try("POST", "/api/auth/login", object{"email": program.AdminEmail, "password": program.AdminPassword})
 		if err != nil {
 			t.Errorf("log in: %v", err)
 			return
@@ -140,11 +141,11 @@ func TestManyLoginsAtOnce(t *testing.T) {
 		answers[a.Status]++
 	})
 	require.Positive(t, answers[http.StatusOK], answers)
-	p.client().logIn(adminEmail, adminPassword)
+	p.client().logIn(program.AdminEmail, program.AdminPassword)
 }
 
 // atOnce calls fn n times in parallel.
-func (p *program) atOnce(n int, fn func(i int)) {
+func (p *instance) atOnce(n int, fn func(i int)) {
 	begin := make(chan struct{})
 	var group sync.WaitGroup
 	for i := range n {

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 const (
@@ -153,11 +154,11 @@ func certificate(t *testing.T) (certificate tls.Certificate, file string) {
 // mailing is the environment of a program that hands its mail to a server.
 func mailing(t *testing.T, db *dbtest.DB, s *mailServer) []string {
 	t.Helper()
-	return append(standard(t, db.DSN), "MAIL_DRIVER=smtp", "SMTP_URL=smtp://"+s.address)
+	return append(program.Standard(t, db.DSN), "MAIL_DRIVER=smtp", "SMTP_URL=smtp://"+s.address)
 }
 
 // register asks for an account and requires that no mail server was waited for.
-func (p *program) register(email string) {
+func (p *instance) register(email string) {
 	p.t.Helper()
 	begin := time.Now()
 	p.client().do("POST", "/api/auth/register", object{
@@ -167,9 +168,9 @@ func (p *program) register(email string) {
 }
 
 // awaitMail waits until the outbox is empty: from then on nothing is sent again. It returns what the server has.
-func (p *program) awaitMail(db *dbtest.DB, s *mailServer) []message {
+func (p *instance) awaitMail(db *dbtest.DB, s *mailServer) []message {
 	p.t.Helper()
-	p.await("all mail to be handed over", func() bool { return outbox(p.t, db, "count(*)") == 0 })
+	p.Await("all mail to be handed over", func() bool { return outbox(p.t, db, "count(*)") == 0 })
 	return s.received()
 }
 
@@ -185,11 +186,11 @@ func TestMailReachesAServerAndItsLinkWorks(t *testing.T) {
 	s, db := newMailServer(t), dbtest.Empty(t)
 	s.serve()
 	p := start(t, mailing(t, db, s)...)
-	emails, fastest := []string{"a@example.com", "b@example.com", "c@example.com"}, patience
+	emails, fastest := []string{"a@example.com", "b@example.com", "c@example.com"}, program.Patience
 	for i, email := range emails {
 		p.register(email)
 		begin := time.Now()
-		p.await("the mail", func() bool { return len(s.received()) > i })
+		p.Await("the mail", func() bool { return len(s.received()) > i })
 		fastest = min(fastest, time.Since(begin))
 	}
 	require.Less(t, fastest, mailPoll)
@@ -209,13 +210,13 @@ func TestMailWaitsForADeadServer(t *testing.T) {
 	s.die()
 	p := start(t, mailing(t, db, s)...)
 	p.register("patient@example.com")
-	p.await("two tries", func() bool { return outbox(t, db, "max(attempts)") >= 2 })
+	p.Await("two tries", func() bool { return outbox(t, db, "max(attempts)") >= 2 })
 	p.client().do("GET", "/readyz", nil).is(200)
 
 	s.revive()
 	s.serve()
 	require.Len(t, p.awaitMail(db, s), 1)
-	require.NotContains(t, p.logs.String(), "patient@example.com")
+	require.NotContains(t, p.Logs.String(), "patient@example.com")
 }
 
 func TestNoRequestWaitsForAServerThatHangs(t *testing.T) {
@@ -223,7 +224,7 @@ func TestNoRequestWaitsForAServerThatHangs(t *testing.T) {
 	s, db := newMailServer(t), dbtest.Empty(t)
 	p := start(t, mailing(t, db, s)...)
 	p.register("first@example.com")
-	p.await("a try", func() bool { return outbox(t, db, "max(attempts)") == 1 })
+	p.Await("a try", func() bool { return outbox(t, db, "max(attempts)") == 1 })
 	p.register("second@example.com")
 	require.Equal(t, 2, outbox(t, db, "count(*)"))
 
@@ -240,7 +241,7 @@ func TestLostAnswerMakesADuplicateThatShows(t *testing.T) {
 	s.serve()
 	p := start(t, mailing(t, db, s)...)
 	p.register("twice@example.com")
-	p.await("both copies", func() bool { return len(s.received()) >= 2 })
+	p.Await("both copies", func() bool { return len(s.received()) >= 2 })
 	messages := p.awaitMail(db, s)
 	require.Len(t, messages, 2)
 	require.NotEmpty(t, messages[0].id)
@@ -253,9 +254,8 @@ func TestKilledProgramLeavesItsMailToTheNext(t *testing.T) {
 	env := mailing(t, db, s)
 	p := start(t, env...)
 	p.register("survivor@example.com")
-	p.await("the mail to be on its way", func() bool { return outbox(t, db, "max(attempts)") == 1 })
-	require.NoError(t, p.cmd.Process.Kill())
-	p.wait()
+	p.Await("the mail to be on its way", func() bool { return outbox(t, db, "max(attempts)") == 1 })
+	p.Kill()
 
 	s.serve()
 	require.Empty(t, s.received())
@@ -279,7 +279,7 @@ func TestMailLeavesOnlyUnderTLS(t *testing.T) {
 				}
 				p := start(t, append(production(t, db, s), "APP_ENV="+environment, "DB_MIGRATE_ON_START=true")...)
 				p.register("secret@example.com")
-				require.NotEmpty(t, p.awaitLog("mail could not be sent")["error"])
+				require.NotEmpty(t, p.AwaitLog("mail could not be sent")["error"])
 				require.Zero(t, s.heard())
 				require.Equal(t, 1, outbox(t, db, "count(*)"))
 			})
@@ -301,21 +301,21 @@ func TestProductionStarts(t *testing.T) {
 	s, db := newMailServer(t), dbtest.Empty(t)
 	known, file := certificate(t)
 	s.serve(known)
-	address := "127.0.0.1:" + freePort(t)
+	address := "127.0.0.1:" + program.FreePort(t)
 	env := append(production(t, db, s), "HTTP_ADDR="+address, "SSL_CERT_FILE="+file)
 	p := launch(t, env...)
-	p.api = "http://" + address
-	p.await("the listener", func() bool {
+	p.API = "http://" + address
+	p.Await("the listener", func() bool {
 		a, err := p.client().try("GET", "/livez", nil)
 		return err == nil && a.Status == 200
 	})
 	p.client().do("GET", "/readyz", nil).isStatus(503)
 
-	up := tickr(t, "", env, "migrate", "up")
-	require.Equal(t, 0, up.code, up.errOut)
-	p.awaitReady()
+	up := program.Run(t, "", env, "migrate", "up")
+	require.Equal(t, 0, up.Code, up.ErrOut)
+	p.AwaitReady()
 	p.client().do("GET", "/readyz", nil).is(200)
-	require.Empty(t, p.out.String(), "the welcome is for developers")
+	require.Empty(t, p.Out.String(), "the welcome is for developers")
 
 	p.register("customer@example.com")
 	messages := p.awaitMail(db, s)
@@ -326,5 +326,5 @@ func TestProductionStarts(t *testing.T) {
 	link := linkedToken.FindStringSubmatch(messages[0].raw)
 	p.client().do("POST", "/api/auth/verify-email", object{"token": link[1]}).is(200)
 	p.client().logIn("customer@example.com", password)
-	require.Equal(t, 0, p.stop(syscall.SIGTERM))
+	require.Equal(t, 0, p.Stop(syscall.SIGTERM))
 }

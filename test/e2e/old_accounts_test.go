@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 // TestAccountsOfThePreviousSystem: their bcrypt passwords log in, short ones too, and are hashed anew by that. A hash that nobody
@@ -13,7 +14,7 @@ import (
 func TestAccountsOfThePreviousSystem(t *testing.T) {
 	t.Parallel()
 	db := dbtest.Empty(t)
-	p := start(t, standard(t, db.DSN)...)
+	p := start(t, program.Standard(t, db.DSN)...)
 	add := func(email, hash string) {
 		_, err := db.Pool().Exec(t.Context(),
 			`INSERT INTO users.users (email, first_name, last_name, email_verified, password_hash) VALUES ('`+email+`', 'Old', 'Account', true, '`+hash+`')`)
@@ -36,7 +37,7 @@ func TestAccountsOfThePreviousSystem(t *testing.T) {
 	p.client().logIn("old@example.com", "abc")
 
 	p.client().do("POST", "/api/auth/login", object{"email": "absurd@example.com", "password": "abc"}).is(401, "invalid_credentials")
-	fault := p.awaitLog("a stored password hash cannot be used")
+	fault := p.AwaitLog("a stored password hash cannot be used")
 	require.Equal(t, "ERROR", fault["level"])
-	require.NotContains(t, p.logs.String(), "4194304")
+	require.NotContains(t, p.Logs.String(), "4194304")
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,14 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 // operations is a client of the operations port, whose address the program printed.
-func (p *program) operations() client {
+func (p *instance) operations() client {
 	p.t.Helper()
 	printed := regexp.MustCompile(`Metrics +(http://\S+)/metrics\n`)
-	p.await("the welcome", func() bool { return printed.MatchString(p.out.String()) })
-	return client{t: p.t, api: printed.FindStringSubmatch(p.out.String())[1]}
+	p.Await("the welcome", func() bool { return printed.MatchString(p.Out.String()) })
+	return client{t: p.t, api: printed.FindStringSubmatch(p.Out.String())[1]}
 }
 
 // metric returns the value of a series, named with its labels in the order of the exposition.
@@ -41,7 +41,7 @@ func (c client) metric(series string) float64 {
 
 func TestMetricsMove(t *testing.T) {
 	t.Parallel()
-	p := start(t, standard(t, dbtest.Empty(t).DSN)...)
+	p := start(t, program.Standard(t, dbtest.Empty(t).DSN)...)
 	ops := p.operations()
 	for series, want := range map[string]float64{
 		"tickr_users": 1, "tickr_users_active": 1, `tickr_users_by_role{role="ADMIN"}`: 1, `tickr_users_by_role{role="PARTICIPANT"}`: 0,
@@ -53,7 +53,7 @@ func TestMetricsMove(t *testing.T) {
 		require.Positive(t, ops.metric(series), series)
 	}
 
-	access, _ := p.client().logIn(adminEmail, adminPassword)
+	access, _ := p.client().logIn(program.AdminEmail, program.AdminPassword)
 	moving := []string{
 		`http_requests_total{method="GET",route="/api/users/me",status="200"}`, `http_request_duration_seconds_count{method="GET",route="/api/users/me"}`,
 		`tickr_users_cache_hits_total{kind="user"}`, `tickr_users_cache_hits_total{kind="session"}`,
@@ -82,12 +82,12 @@ func TestMetricsMove(t *testing.T) {
 func TestTwoProgramsShareADatabase(t *testing.T) {
 	t.Parallel()
 	dsn := dbtest.Empty(t).DSN
-	env := standard(t, dsn)
-	programs := []*program{launch(t, env...), launch(t, env...)}
+	env := program.Standard(t, dsn)
+	programs := []*instance{launch(t, env...), launch(t, env...)}
 	applied, created := map[string]int{}, 0
 	for _, p := range programs {
-		p.awaitReady()
-		for _, record := range p.records() {
+		p.AwaitReady()
+		for _, record := range p.Records() {
 			switch record["msg"] {
 			case "migration applied":
 				applied[record["migration"].(string)]++
@@ -107,28 +107,16 @@ func TestTwoProgramsShareADatabase(t *testing.T) {
 	access, refresh := here.client().logIn("shared@example.com", password)
 	there.client().as(access).do("GET", "/api/users/me", nil).is(200)
 	there.client().do("POST", "/api/auth/refresh", object{"refreshToken": refresh}).is(200)
-	boss, _ := there.client().logIn(adminEmail, adminPassword)
+	boss, _ := there.client().logIn(program.AdminEmail, program.AdminPassword)
 	require.InDelta(t, 2, here.client().as(boss).do("GET", "/api/users/stats", nil).is(200).JSON["total"], 0)
 	for _, p := range programs {
-		require.Equal(t, 0, p.stop(syscall.SIGTERM))
+		require.Equal(t, 0, p.Stop(syscall.SIGTERM))
 	}
-}
-
-// records returns what the program has logged, and requires every line to be JSON.
-func (p *program) records() []map[string]any {
-	p.t.Helper()
-	var found []map[string]any
-	for line := range strings.Lines(p.logs.String()) {
-		var record map[string]any
-		require.NoError(p.t, json.Unmarshal([]byte(line), &record), line)
-		found = append(found, record)
-	}
-	return found
 }
 
 func TestLogTellsEachRequestAndNoSecret(t *testing.T) {
 	t.Parallel()
-	env := append(standard(t, dbtest.Empty(t).DSN), "LOG_LEVEL=debug")
+	env := append(program.Standard(t, dbtest.Empty(t).DSN), "LOG_LEVEL=debug")
 	p := start(t, env...)
 	const (
 		email  = "canary.person@example.com"
@@ -149,13 +137,13 @@ func TestLogTellsEachRequestAndNoSecret(t *testing.T) {
 	p.client().do("POST", "/api/auth/register", object{"email": email + "@", "password": secret, "firstName": email, "phone": phone}).is(422)
 	me.do("PUT", "/api/users/me", object{"firstName": phone, "lastName": email, "phone": phone + "0000000000"}).is(422)
 	me.do("PATCH", "/api/users/me/password", object{"currentPassword": secret, "newPassword": secret + " changed"}).is(200)
-	boss, _ := p.client().logIn(adminEmail, adminPassword)
+	boss, _ := p.client().logIn(program.AdminEmail, program.AdminPassword)
 	p.client().as(boss).do("POST", "/api/users", object{"email": email, "firstName": "A", "lastName": "B", "phone": phone}).is(409)
 	p.client().as(boss).do("GET", "/api/users?q="+url.QueryEscape(email), nil).is(422)
-	require.Equal(t, 0, p.stop(syscall.SIGTERM))
+	require.Equal(t, 0, p.Stop(syscall.SIGTERM))
 
 	told := 0
-	for _, record := range p.records() {
+	for _, record := range p.Records() {
 		if record["request_id"] == "from-the-front-end" {
 			told++
 			require.Equal(t, "request", record["msg"])
@@ -168,9 +156,9 @@ func TestLogTellsEachRequestAndNoSecret(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, told, "one line for one request")
-	everything := p.logs.String() + p.out.String()
+	everything := p.Logs.String() + p.Out.String()
 	for _, canary := range []string{
-		email, "canary", phone, phone[4:], "98 123 456", verification, access, refresh, next.text("refreshToken"), next.text("accessToken"), adminPassword,
+		email, "canary", phone, phone[4:], "98 123 456", verification, access, refresh, next.text("refreshToken"), next.text("accessToken"), program.AdminPassword,
 		strings.Split(access, ".")[2],
 	} {
 		require.NotContains(t, everything, canary)

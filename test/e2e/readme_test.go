@@ -38,9 +38,9 @@ func TestReadme(t *testing.T) {
 		script += block[1] + "\necho\n"
 	}
 	require.Contains(t, script, "API=http://localhost:3000/api")
-	script = strings.ReplaceAll(script, "http://localhost:3000", p.api)
+	script = strings.ReplaceAll(script, "http://localhost:3000", p.API)
 	shell := exec.CommandContext(t.Context(), "bash", "-c", script)
-	shell.Dir = p.cmd.Dir
+	shell.Dir = p.Dir
 	out, err := shell.CombinedOutput()
 	require.NoError(t, err, string(out))
 

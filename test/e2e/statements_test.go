@@ -14,6 +14,7 @@ import (
 	"github.com/tickr/tickr/modules/users/usersfx"
 	"github.com/tickr/tickr/platform/database"
 	"github.com/tickr/tickr/platform/database/embedded"
+	"github.com/tickr/tickr/test/program"
 )
 
 // Statements is the story once more, over a PostgreSQL that notes what it is asked.
@@ -28,11 +29,11 @@ type Statements struct {
 func TestStatements(t *testing.T) { suite.Run(t, new(Statements)) }
 
 func (s *Statements) SetupSuite() {
-	s.env = private(dataDir(s.T()))
+	s.env = private(program.DataDir(s.T()))
 	// The first start makes the cluster and its schema; the second one is noted.
 	first := start(s.T(), s.env...)
 	_, s.data = postmaster(s.T(), first)
-	s.Require().Equal(0, first.stop(syscall.SIGTERM))
+	s.Require().Equal(0, first.Stop(syscall.SIGTERM))
 	settings, err := os.OpenFile(filepath.Join(s.data, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	s.Require().NoError(err)
 	_, err = settings.WriteString("\nshared_preload_libraries = 'pg_stat_statements'\n")
@@ -43,7 +44,7 @@ func (s *Statements) SetupSuite() {
 	s.server, err = embedded.Attach(s.T().Context(), embedded.Options{DataDir: value(s.env, "DATA_DIR"), Database: "tickr"})
 	s.Require().NoError(err)
 	s.db, err = database.Open(s.T().Context(), database.Options{
-		DSN: s.server.DSN(), PoolSize: 1, ConnectTimeout: patience, IdleTimeout: time.Minute, ApplicationName: "statements",
+		DSN: s.server.DSN(), PoolSize: 1, ConnectTimeout: program.Patience, IdleTimeout: time.Minute, ApplicationName: "statements",
 	})
 	s.Require().NoError(err)
 	_, err = s.db.Pool().Exec(s.T().Context(), "CREATE EXTENSION pg_stat_statements")
@@ -88,7 +89,7 @@ func (s *Statements) TearDownSuite() {
 func (s *Statements) stop() {
 	s.db.Close()
 	s.NoError(s.server.Stop())
-	s.Equal(0, s.tickr.stop(syscall.SIGTERM))
+	s.Equal(0, s.tickr.Stop(syscall.SIGTERM))
 	s.NoError(os.RemoveAll(filepath.Dir(s.data)), "as root the data is not below DATA_DIR")
 }
 

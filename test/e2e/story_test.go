@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/suite"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 // Story is what people do with accounts, against one running program.
@@ -18,22 +19,22 @@ type Story struct {
 	suite.Suite
 
 	env   []string
-	tickr *program
+	tickr *instance
 }
 
 func TestStory(t *testing.T) { suite.Run(t, new(Story)) }
 
 func (s *Story) SetupSuite() {
-	s.env = standard(s.T(), dbtest.Empty(s.T()).DSN)
+	s.env = program.Standard(s.T(), dbtest.Empty(s.T()).DSN)
 	s.tickr = start(s.T(), s.env...)
 }
 
 func (s *Story) client() client {
-	return client{t: s.T(), api: s.tickr.api}
+	return client{t: s.T(), api: s.tickr.API}
 }
 
 func (s *Story) admin() client {
-	access, _ := s.client().logIn(adminEmail, adminPassword)
+	access, _ := s.client().logIn(program.AdminEmail, program.AdminPassword)
 	return s.client().as(access)
 }
 
@@ -106,7 +107,7 @@ func (s *Story) TestTakenAddressAnswersTheSame() {
 		"email": "Twice@Example.com", "password": password, "firstName": "A", "lastName": "B",
 	}).is(202)
 	s.Equal(first.Raw, second.Raw)
-	s.tickr.await("mail to the owner", func() bool { return len(mails(s.T(), s.env, "twice@example.com")) == 2 })
+	s.tickr.Await("mail to the owner", func() bool { return len(mails(s.T(), s.env, "twice@example.com")) == 2 })
 }
 
 func (s *Story) TestOneAttemptCannotPlantAPassword() {
@@ -115,7 +116,7 @@ func (s *Story) TestOneAttemptCannotPlantAPassword() {
 		s.client().do("POST", "/api/auth/register", object{
 			"email": "victim@example.com", "password": password, "firstName": firstName, "lastName": "B",
 		}).is(202)
-		s.tickr.await("the mail of the attempt", func() bool { return len(mails(s.T(), s.env, "victim@example.com")) > before })
+		s.tickr.Await("the mail of the attempt", func() bool { return len(mails(s.T(), s.env, "victim@example.com")) > before })
 		return s.tickr.mailedToken(s.env, "victim@example.com")
 	}
 	planted := register("planted-by-somebody-else", "Mallory")
@@ -268,5 +269,5 @@ func (s *Story) TestMailsCarryTheCurlLine() {
 	s.tickr.account(s.env, "curl@example.com", password)
 	mail := mails(s.T(), s.env, "curl@example.com")[0]
 	s.Contains(mail, "/verify-email?token=")
-	s.Contains(mail, "curl -X POST "+s.tickr.api+"/api/auth/verify-email")
+	s.Contains(mail, "curl -X POST "+s.tickr.API+"/api/auth/verify-email")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 // TestZones: the database, its role and the program are each in another zone, and no time is wrong.
@@ -23,7 +24,7 @@ func TestZones(t *testing.T) {
 	require.NoError(t, err)
 
 	before := time.Now().UTC().Add(-time.Second)
-	env := append(standard(t, db.DSN), "TZ=Pacific/Auckland")
+	env := append(program.Standard(t, db.DSN), "TZ=Pacific/Auckland")
 	p := start(t, env...)
 	p.account(env, "zones@example.com", password)
 	login := p.client().do("POST", "/api/auth/login", object{"email": "zones@example.com", "password": password}).is(200)
@@ -43,7 +44,7 @@ func TestZones(t *testing.T) {
 	require.WithinRange(t, stored, before, after)
 	require.WithinRange(t, early, before.Add(720*time.Hour), after.Add(720*time.Hour))
 
-	access, _ := p.client().logIn(adminEmail, adminPassword)
+	access, _ := p.client().logIn(program.AdminEmail, program.AdminPassword)
 	admin := p.client().as(access)
 	recent := "/api/users?createdFrom=" + before.Format("2006-01-02T15:04:05Z") + "&createdTo=" + after.Format("2006-01-02T15:04:05Z")
 	require.InDelta(t, 2, admin.do("GET", recent, nil).is(200).JSON["meta"].(map[string]any)["total"], 0)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tickr/tickr/test/program"
 )
 
 // client is somebody who has an account of their own and meddles with those of others. It does one thing at a time. A check of it
@@ -107,8 +109,8 @@ func (c *client) call(token, method, path string, body any, headers ...string) a
 
 // send sends a request, again when the program had no processor free for a password: nothing has happened then. headers come in
 // pairs.
-func (c *client) send(to *program, token, method, path string, body any, headers ...string) answer {
-	deadline := time.Now().Add(patience)
+func (c *client) send(to *program.Program, token, method, path string, body any, headers ...string) answer {
+	deadline := time.Now().Add(program.Patience)
 	for {
 		a := c.sendOnce(to, token, method, path, body, headers...)
 		if a.outcome != "503 overloaded" || time.Now().After(deadline) {
@@ -118,14 +120,14 @@ func (c *client) send(to *program, token, method, path string, body any, headers
 	}
 }
 
-func (c *client) sendOnce(to *program, token, method, path string, body any, headers ...string) answer {
+func (c *client) sendOnce(to *program.Program, token, method, path string, body any, headers ...string) answer {
 	var content io.Reader = http.NoBody
 	if body != nil {
 		raw, err := json.Marshal(body)
 		c.NoError(err)
 		content = bytes.NewReader(raw)
 	}
-	request, err := http.NewRequestWithContext(c.world.t.Context(), method, to.api+path, content)
+	request, err := http.NewRequestWithContext(c.world.t.Context(), method, to.API+path, content)
 	c.NoError(err)
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")

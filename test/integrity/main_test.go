@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/test/program"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 	scene = 20
 )
 
-func TestMain(m *testing.M) { dbtest.Main(m) }
+func TestMain(m *testing.M) { program.Main(m) }
 
 func TestRandomOperations(t *testing.T) {
 	rounds, seed := shortRounds, rand.Uint64()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/tickr/tickr/test/program"
 )
 
 // account is what its only client knows of it: everything.
@@ -71,7 +73,7 @@ func (c *client) join(email, password string) {
 		"email": spelled(c.draw, email), "password": password, "firstName": "Amira", "lastName": "Ben Salah",
 	}), "202")
 	var token string
-	for deadline := time.Now().Add(patience); token == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(program.Patience); token == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		mails, err := c.world.post()
 		c.NoError(err)
 		for _, m := range mails {

@@ -35,11 +35,17 @@ type DB struct {
 	template string // that it is a clone of
 }
 
+// Tests are the tests of a package: a *testing.M, or what prepares something before it runs one.
+type Tests interface {
+	// Run returns the exit code.
+	Run() int
+}
+
 // Main runs the tests of a package, stops the private server if one was started,
 // and exits. Every package that uses New or Empty calls it from TestMain. When
 // TICKR_TEST_PG is set, PG_BIN_DIR is that version's from here on, also for the
 // programs that tests start.
-func Main(m *testing.M) {
+func Main(m Tests) {
 	if err := useMajor(os.Getenv("TICKR_TEST_PG")); err != nil {
 		fmt.Fprintln(os.Stderr, "no database for the tests:", err)
 		os.Exit(1)
