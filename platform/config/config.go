@@ -47,6 +47,7 @@ type Config struct {
 	HTTP      HTTP
 	Database  Database
 	Private   Private
+	Backup    Backup
 	Cache     Cache
 	Tokens    Tokens
 	Mail      Mail
@@ -98,6 +99,11 @@ type Database struct {
 type Private struct {
 	DataDir string `env:"DATA_DIR"`   // unset: .data; also the home of captured mail
 	BinDir  string `env:"PG_BIN_DIR"` // empty: PATH and the usual folders
+}
+
+// Backup says where backups go.
+type Backup struct {
+	Dir string `env:"BACKUP_DIR"` // unset: DATA_DIR/backups
 }
 
 // Cache bounds the profile cache.
@@ -256,6 +262,7 @@ func setDefaults(vars map[string]string, production bool) {
 	for name, value := range map[string]string{
 		"DB_MIGRATE_ON_START": strconv.FormatBool(!production),
 		"DATA_DIR":            dataDir,
+		"BACKUP_DIR":          filepath.Join(dataDir, "backups"),
 		"JWT_SECRET":          developmentSecret,
 		"MAIL_DIR":            filepath.Join(dataDir, "mail"),
 		"PUBLIC_URL":          defaultPublicURL,

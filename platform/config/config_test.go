@@ -64,6 +64,7 @@ func TestDefaults(t *testing.T) {
 	require.True(t, bool(c.Database.Prepared))
 	require.True(t, c.Database.MigrateOnStart)
 	require.Equal(t, Private{DataDir: ".data"}, c.Private)
+	require.Equal(t, Backup{Dir: ".data/backups"}, c.Backup)
 	require.Equal(t, 5*time.Minute, c.Cache.TTL())
 	require.Equal(t, 64, c.Cache.MaxMB)
 	require.Equal(t, developmentSecret, c.Tokens.Secret.Reveal())
@@ -114,6 +115,7 @@ func TestValues(t *testing.T) {
 	require.Equal(t, 1500*time.Millisecond, time.Duration(c.Database.IdleTimeout))
 	require.False(t, bool(c.Database.Prepared))
 	require.Equal(t, "/srv/tickr/mail", c.Mail.Dir)
+	require.Equal(t, "/srv/tickr/backups", c.Backup.Dir)
 	require.Zero(t, c.Cache.MaxMB)
 }
 
