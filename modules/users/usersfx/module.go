@@ -29,7 +29,7 @@ import (
 
 // Module gives siblings users.Directory and operators' commands Operator. It needs config.Config, *database.Handle and
 // *slog.Logger, and adds to the groups "migrations" (fs.FS), "models" (any: a bun model), "routes" (func(httpserver.API)),
-// "startup" (startup.Task) and "metrics" (prometheus.Collector).
+// "startup" (startup.Task), "metrics" (prometheus.Collector) and "statements" (inspect.Catalogue).
 var Module = fx.Module("users",
 	fx.Provide(
 		fx.Annotate(postgres.Migrations, fx.ResultTags(`group:"migrations"`)),
@@ -39,6 +39,7 @@ var Module = fx.Module("users",
 		fx.Annotate(newRoutes, fx.ResultTags(`group:"routes"`)),
 		fx.Annotate(newStartup, fx.ResultTags(`group:"startup,flatten"`)),
 		fx.Annotate(newCollectors, fx.ResultTags(`group:"metrics,flatten"`)),
+		fx.Annotate(newStatements, fx.ResultTags(`group:"statements"`)),
 	),
 	fx.Provide(
 		newRepositories, newCache, newHasher, newAccessTokens, newSealer, newMailer, newRelay, newService,

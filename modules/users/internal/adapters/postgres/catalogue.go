@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -10,55 +11,41 @@ import (
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/platform/database/inspect"
 )
-
-// Statement is one thing that the module asks of PostgreSQL, and how that is meant to be answered.
-type Statement struct {
-	// Name is the repository's method and, where that sends several statements, which of them.
-	Name    string
-	Purpose string
-	// Indexes are the only ones that serve the statement: no plan uses another one, or reads a table from end to end.
-	Indexes []string
-	// Reason says why there are no Indexes.
-	Reason string
-	// Queries are what is sent, the plainest first: conditions that may be left out make a text for each set of them.
-	Queries []Query
-}
-
-// Query is a text as PostgreSQL gets it. bun writes arguments into it; Args are those that travel apart.
-type Query struct {
-	SQL  string
-	Args []any
-}
 
 // onlyInserts is why a statement needs no index.
 const onlyInserts = "adds a row and looks for none"
 
-// Catalogue returns every statement that the repositories send, with arguments as they occur around now. The texts are the
+// Catalogue returns every statement that the repositories send, with arguments that find the rows of the sample. The texts are the
 // repositories' own, caught on their way out; nothing runs.
-func Catalogue(now time.Time) []Statement {
+func Catalogue(sample Sample) []inspect.Statement {
 	recorded := new(recorder)
 	ctx, r, sent := context.Background(), NewRepositories(recorded.db()), recorded.sent
 
-	id, hash, text, yesterday := uuid.UUID{15: 1}, domain.HashToken("token"), "text", now.AddDate(0, 0, -1)
-	attempt := domain.Registration{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now}
+	now, yesterday, text := sample.Now, sample.Now.AddDate(0, 0, -1), "text"
+	user, session, registration, mail := sample.User, sample.Session, sample.Registration, sample.Mail
+	id, email, phone := user.ID, user.Email, *cmp.Or(user.Phone, &text)
+	added, attempt, begun, queued := user, registration, session, mail // what is not there yet
+	added.ID, added.Email, added.Phone = sample.NewID, sample.NewID.String()+"@example.com", nil
+	attempt.ID, attempt.TokenHash, attempt.Phone = sample.NewID, domain.HashToken(sample.NewID.String()), nil
 	reachable := attempt
-	reachable.Phone = &text
-	mail := application.QueuedMail{ID: id, Kind: application.MailVerifyEmail, UserID: id, SealedToken: hash, CreatedAt: now}
+	reachable.Phone = &phone
+	begun.ID, queued.ID = sample.NewID, sample.NewID
 
-	withUsers := func(write func(context.Context, *domain.User) error) []Query {
-		for _, state := range accounts(now) {
+	withUsers := func(write func(context.Context, *domain.User) error, like domain.State) []inspect.Query {
+		for _, state := range accounts(like, now) {
 			_ = write(ctx, domain.Restore(state))
 		}
 		return sent()
 	}
-	withSessions := func(write func(context.Context, *domain.Session) error) []Query {
-		for _, state := range sessions(now) {
+	withSessions := func(write func(context.Context, *domain.Session) error, like domain.SessionState) []inspect.Query {
+		for _, state := range sessions(like, now) {
 			_ = write(ctx, domain.RestoreSession(state))
 		}
 		return sent()
 	}
-	list := func(filters ...application.Filter) []Query {
+	list := func(filters ...application.Filter) []inspect.Query {
 		const limit = application.DefaultLimit + 1
 		pages := []application.Page{{Limit: limit}, {Limit: limit, Offset: limit}, {Limit: limit, After: &application.Cursor{CreatedAt: now, ID: id}}}
 		for _, f := range filters {
@@ -68,7 +55,7 @@ func Catalogue(now time.Time) []Statement {
 		}
 		return sent()
 	}
-	count := func(filters []application.Filter) []Query {
+	count := func(filters []application.Filter) []inspect.Query {
 		for _, f := range filters {
 			_, _ = r.Users.Count(ctx, f)
 		}
@@ -78,18 +65,18 @@ func Catalogue(now time.Time) []Statement {
 	since := append(conditions(&yesterday, nil), conditions(&yesterday, &now)...)
 	yes, few, fewest, most := true, users.Organizer, users.Admin, users.Participant
 
-	return []Statement{
-		{Name: "Users.Insert", Purpose: "add an account", Reason: onlyInserts, Queries: withUsers(r.Users.Insert)},
-		{Name: "Users.Save", Purpose: "store a locked account", Indexes: []string{"PK_users"}, Queries: withUsers(r.Users.Save)},
+	return []inspect.Statement{
+		{Name: "Users.Insert", Purpose: "add an account", Reason: onlyInserts, Queries: withUsers(r.Users.Insert, added)},
+		{Name: "Users.Save", Purpose: "store a locked account", Indexes: []string{"PK_users"}, Queries: withUsers(r.Users.Save, user)},
 		{Name: "Users.ByID", Purpose: "mail an account", Indexes: []string{"PK_users"}, Queries: sent(r.Users.ByID(ctx, id))},
-		{Name: "Users.ByEmail", Purpose: "log in", Indexes: []string{"idx_users_email"}, Queries: sent(r.Users.ByEmail(ctx, text))},
+		{Name: "Users.ByEmail", Purpose: "log in", Indexes: []string{"idx_users_email"}, Queries: sent(r.Users.ByEmail(ctx, email))},
 		{Name: "Users.ByIDs", Purpose: "show accounts that are not cached", Indexes: []string{"PK_users"},
 			Queries: sent(r.Users.ByIDs(ctx, []users.ID{id, {}}))},
 		{Name: "Users.LockByID", Purpose: "change an account", Indexes: []string{"PK_users"}, Queries: sent(r.Users.LockByID(ctx, id))},
 		{Name: "Users.LockByEmail", Purpose: "register an address again", Indexes: []string{"idx_users_email"},
-			Queries: sent(r.Users.LockByEmail(ctx, text))},
+			Queries: sent(r.Users.LockByEmail(ctx, email))},
 		{Name: "Users.LockByPhone", Purpose: "take a number from its holder", Indexes: []string{"idx_users_phone"},
-			Queries: sent(r.Users.LockByPhone(ctx, text))},
+			Queries: sent(r.Users.LockByPhone(ctx, phone))},
 		{Name: "Users.List", Purpose: "list accounts, newest first", Indexes: []string{"idx_users_created_at"},
 			Queries: list(application.Filter{}, application.Filter{IsActive: &yes})},
 		{Name: "Users.List of few", Purpose: "list organizers or administrators", Indexes: []string{"idx_users_role"},
@@ -120,29 +107,29 @@ func Catalogue(now time.Time) []Statement {
 
 		{Name: "Registrations.Add", Purpose: "note an attempt", Reason: onlyInserts, Queries: sent(r.Registrations.Add(ctx, attempt), r.Registrations.Add(ctx, reachable))},
 		{Name: "Registrations.Newest", Purpose: "log in before the address is verified", Indexes: []string{"idx_registrations_user"},
-			Queries: sent(r.Registrations.Newest(ctx, id))},
+			Queries: sent(r.Registrations.Newest(ctx, registration.UserID))},
 		{Name: "Registrations.Owner", Purpose: "find the account of a token", Indexes: []string{"UQ_registrations_token_hash"},
-			Queries: sent(r.Registrations.Owner(ctx, hash))},
+			Queries: sent(r.Registrations.Owner(ctx, registration.TokenHash))},
 		{Name: "Registrations.Take", Purpose: "redeem a token once", Indexes: []string{"UQ_registrations_token_hash"},
-			Queries: sent(r.Registrations.Take(ctx, hash, now))},
+			Queries: sent(r.Registrations.Take(ctx, registration.TokenHash, now))},
 		{Name: "Registrations.Void", Purpose: "void the other attempts", Indexes: []string{"idx_registrations_user"},
-			Queries: sent(r.Registrations.Void(ctx, id))},
+			Queries: sent(r.Registrations.Void(ctx, registration.UserID))},
 		{Name: "Registrations.VoidExpired", Purpose: "drop old attempts", Indexes: []string{"idx_registrations_user"},
-			Queries: sent(r.Registrations.VoidExpired(ctx, id, now))},
+			Queries: sent(r.Registrations.VoidExpired(ctx, registration.UserID, now))},
 
-		{Name: "Sessions.Insert", Purpose: "log in", Reason: onlyInserts, Queries: withSessions(r.Sessions.Insert)},
-		{Name: "Sessions.Save", Purpose: "exchange or end a session", Indexes: []string{"PK_sessions"}, Queries: withSessions(r.Sessions.Save)},
-		{Name: "Sessions.ByID", Purpose: "check the session of a request", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.ByID(ctx, id))},
-		{Name: "Sessions.LockByID", Purpose: "refresh; log out", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.LockByID(ctx, id))},
+		{Name: "Sessions.Insert", Purpose: "log in", Reason: onlyInserts, Queries: withSessions(r.Sessions.Insert, begun)},
+		{Name: "Sessions.Save", Purpose: "exchange or end a session", Indexes: []string{"PK_sessions"}, Queries: withSessions(r.Sessions.Save, session)},
+		{Name: "Sessions.ByID", Purpose: "check the session of a request", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.ByID(ctx, session.ID))},
+		{Name: "Sessions.LockByID", Purpose: "refresh; log out", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.LockByID(ctx, session.ID))},
 		{Name: "Sessions.EndAll", Purpose: "end the sessions of an account", Indexes: []string{"idx_sessions_user"},
-			Queries: sent(r.Sessions.EndAll(ctx, id, uuid.Nil, domain.EndedByPassword, now))},
+			Queries: sent(r.Sessions.EndAll(ctx, session.UserID, uuid.Nil, domain.EndedByPassword, now))},
 
-		{Name: "Outbox.Append", Purpose: "queue mail", Reason: onlyInserts, Queries: sent(r.Outbox.Append(ctx, mail))},
+		{Name: "Outbox.Append", Purpose: "queue mail", Reason: onlyInserts, Queries: sent(r.Outbox.Append(ctx, queued))},
 		{Name: "Outbox.Lease", Purpose: "take the mail that is due first", Indexes: []string{"idx_outbox_due", "PK_outbox"},
 			Queries: sent(r.Outbox.Lease(ctx, now, now))},
-		{Name: "Outbox.Delivered", Purpose: "remove sent mail", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, id))},
-		{Name: "Outbox.Retry", Purpose: "put mail off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, id, now, text))},
-		{Name: "Outbox.Bury", Purpose: "give mail up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, id, now, text))},
+		{Name: "Outbox.Delivered", Purpose: "remove sent mail", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, mail.ID))},
+		{Name: "Outbox.Retry", Purpose: "put mail off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, mail.ID, now, text))},
+		{Name: "Outbox.Bury", Purpose: "give mail up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, mail.ID, now, text))},
 	}
 }
 
@@ -164,16 +151,18 @@ func conditions(from, to *time.Time) []application.Filter {
 	return all
 }
 
-// accounts returns users with every set of optional columns: bun writes DEFAULT for one that is empty, and asks for what it became.
-func accounts(now time.Time) []domain.State {
-	id, text := uuid.UUID{15: 1}, "text"
+// accounts returns a user with every set of optional columns: bun writes DEFAULT for one that is empty, and asks for what it became.
+func accounts(like domain.State, now time.Time) []domain.State {
+	text := "text"
 	var all []domain.State
-	for _, phone := range []*string{nil, &text} {
-		for _, hash := range []*string{nil, &text} {
+	for _, phone := range []*string{nil, cmp.Or(like.Phone, &text)} {
+		for _, hash := range []*string{nil, cmp.Or(like.PasswordHash, &text)} {
 			for _, login := range []*time.Time{nil, &now} {
-				u := domain.State{ID: id, Phone: phone, PasswordHash: hash, Role: users.Participant, LastLoginAt: login, CreatedAt: now, UpdatedAt: now}
+				u := like
+				u.Phone, u.PasswordHash, u.LastLoginAt = phone, hash, login
+				u.DeactivatedAt, u.DeactivatedBy, u.DeactivationReason = nil, nil, nil
 				left := u
-				left.DeactivatedAt, left.DeactivatedBy = &now, &id
+				left.DeactivatedAt, left.DeactivatedBy = &now, &like.ID
 				told := left
 				told.DeactivationReason = &text
 				all = append(all, u, left, told)
@@ -184,11 +173,12 @@ func accounts(now time.Time) []domain.State {
 }
 
 // sessions returns a session at each stage of its life.
-func sessions(now time.Time) []domain.SessionState {
-	id, reason := uuid.UUID{15: 1}, domain.EndedByLogout
-	fresh := domain.SessionState{ID: id, UserID: id, TokenHash: id[:], CreatedAt: now, ExpiresAt: now}
+func sessions(like domain.SessionState, now time.Time) []domain.SessionState {
+	reason := domain.EndedByLogout
+	fresh := like
+	fresh.PreviousHash, fresh.ExchangedAt, fresh.EndedAt, fresh.EndReason = nil, nil, nil, nil
 	exchanged := fresh
-	exchanged.PreviousHash, exchanged.ExchangedAt = id[:], &now
+	exchanged.PreviousHash, exchanged.ExchangedAt = like.TokenHash, &now
 	all := []domain.SessionState{fresh, exchanged}
 	for _, s := range all {
 		s.EndedAt, s.EndReason = &now, &reason

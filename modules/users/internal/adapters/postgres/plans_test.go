@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"github.com/stretchr/testify/suite"
 
 	"github.com/tickr/tickr/modules/users/internal/adapters/postgres"
 	"github.com/tickr/tickr/platform/database/dbtest"
+	"github.com/tickr/tickr/platform/database/inspect"
 )
 
 // crowd is 100,000 accounts as they are spread: three quarters are active participants, one in twenty organizes, one in a thousand
@@ -43,6 +45,7 @@ const crowd = `
 type Plans struct {
 	suite.Suite
 
+	db   *dbtest.DB
 	conn *pgx.Conn
 	now  time.Time
 }
@@ -70,7 +73,7 @@ func (s *Plans) SetupSuite() {
 	s.Require().NoError(conn.QueryRow(s.T().Context(),
 		"SELECT relallvisible = relpages FROM pg_class WHERE oid = 'users.users'::regclass").Scan(&marked))
 	s.Require().True(marked, "VACUUM found rows that are not visible to all: the plans would differ")
-	s.conn = conn
+	s.db, s.conn = db, conn
 }
 
 // node is a step of a plan, as EXPLAIN (FORMAT JSON) prints it.
@@ -108,7 +111,7 @@ func (s *Plans) explain(text string, args ...any) []string {
 }
 
 // explainGeneric is explain for the plan that a prepared statement gets when it has run a few times: the same for all arguments.
-func (s *Plans) explainGeneric(query postgres.Query) []string {
+func (s *Plans) explainGeneric(query inspect.Query) []string {
 	exec := func(text string) {
 		_, err := s.conn.Exec(s.T().Context(), text)
 		s.Require().NoError(err, text)
@@ -121,7 +124,7 @@ func (s *Plans) explainGeneric(query postgres.Query) []string {
 }
 
 func (s *Plans) TestIndexesServe() {
-	for _, statement := range postgres.Catalogue(s.now) {
+	for _, statement := range postgres.Catalogue(postgres.Example(s.now)) {
 		s.Run(statement.Name, func() {
 			s.Require().NotEqual(statement.Indexes == nil, statement.Reason == "", "name the indexes that serve it, or the reason why none does")
 			s.Require().NotEmpty(statement.Purpose)
@@ -144,11 +147,29 @@ func (s *Plans) TestIndexesServe() {
 	}
 }
 
+// TestArgumentsAreThoseOfRows: on a crowd, each statement that looks for rows by an index finds some. What finds none explains nothing.
+func (s *Plans) TestArgumentsAreThoseOfRows() {
+	sample, err := postgres.ReadSample(s.T().Context(), s.db, uuid.New(), s.now)
+	s.Require().NoError(err)
+	for _, statement := range postgres.Catalogue(sample) {
+		statement.Queries = statement.Queries[:1]
+		explained, err := inspect.Explain(s.T().Context(), s.db.Handle, []inspect.Statement{statement})
+		s.Require().NoError(err)
+		first := explained[0]
+		if statement.Reason != "" {
+			s.Equal(inspect.NoneMeant, first.Verdict, "%s: %s", statement.Name, first.Note)
+			continue
+		}
+		s.Contains([]inspect.Verdict{inspect.Served, inspect.SmallTable}, first.Verdict, "%s: %s", statement.Name, first.Note)
+		s.True(first.Found(), "%s finds no row: take its arguments from Sample, and give the crowd rows of its table", statement.Name)
+	}
+}
+
 // TestTheTestSees a missing index, an unused one and a table that is read from end to end.
 func (s *Plans) TestTheTestSees() {
 	s.Equal([]string{"PK_users"}, s.explain("SELECT email FROM users.users WHERE id = $1", "00000000-0000-7000-8000-000000000001"))
 	s.Equal([]string{"all of users"}, s.explain("SELECT email FROM users.users WHERE first_name = 'First1'"))
-	s.Equal([]string{"all of users"}, s.explainGeneric(postgres.Query{SQL: "SELECT email FROM users.users WHERE last_name = $1", Args: []any{"x"}}))
+	s.Equal([]string{"all of users"}, s.explainGeneric(inspect.Query{SQL: "SELECT email FROM users.users WHERE last_name = $1", Args: []any{"x"}}))
 	s.Empty(s.explain("SELECT 1"))
 }
 
@@ -156,7 +177,7 @@ func (s *Plans) TestTheTestSees() {
 func TestCatalogueIsComplete(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
-	for _, statement := range postgres.Catalogue(time.Now()) {
+	for _, statement := range postgres.Catalogue(postgres.Example(time.Now())) {
 		method, _, _ := strings.Cut(statement.Name, " ")
 		names[method] = true
 	}
@@ -173,7 +194,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 func TestConstantReadsKnowEveryColumn(t *testing.T) {
 	t.Parallel()
 	texts := map[string]string{}
-	for _, statement := range postgres.Catalogue(time.Now()) {
+	for _, statement := range postgres.Catalogue(postgres.Example(time.Now())) {
 		texts[statement.Name] = statement.Queries[0].SQL
 	}
 	columns := func(text, from, to string) []string {

@@ -10,23 +10,25 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"github.com/tickr/tickr/platform/database/inspect"
 )
 
 // errNotRun is what a recorder answers with.
 var errNotRun = errors.New("statement was recorded, not run")
 
 // recorder is a database that notes statements and runs none: a connector, its only connection and its transaction in one.
-type recorder struct{ queries []Query }
+type recorder struct{ queries []inspect.Query }
 
 // sent returns what was recorded while its arguments were evaluated.
-func (r *recorder) sent(...any) []Query {
+func (r *recorder) sent(...any) []inspect.Query {
 	queries := r.queries
 	r.queries = nil
 	return queries
 }
 
 func (r *recorder) record(text string, args []driver.NamedValue) error {
-	query := Query{SQL: text}
+	query := inspect.Query{SQL: text}
 	for _, arg := range args {
 		if _, ok := arg.Value.(pgx.QueryExecMode); !ok {
 			query.Args = append(query.Args, arg.Value)

@@ -1,0 +1,65 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// Sample is what the arguments of the Catalogue are taken from: the time, an ID that no row has, and a row of each table.
+type Sample struct {
+	Now          time.Time
+	NewID        uuid.UUID
+	User         domain.State
+	Session      domain.SessionState
+	Registration domain.Registration
+	Mail         application.QueuedMail
+}
+
+// Example returns a sample of rows that there are not.
+func Example(now time.Time) Sample {
+	id, hash := uuid.UUID{15: 1}, domain.HashToken("token")
+	return Sample{
+		Now: now, NewID: uuid.UUID{15: 2},
+		User:         domain.State{ID: id, Email: "nobody@example.com", Role: users.Participant, CreatedAt: now, UpdatedAt: now},
+		Session:      domain.SessionState{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now},
+		Registration: domain.Registration{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now},
+		Mail:         application.QueuedMail{ID: id, Kind: application.MailVerifyEmail, UserID: id, SealedToken: hash, CreatedAt: now},
+	}
+}
+
+// ReadSample returns a sample of rows that there are: an account with a number, a live session, the attempt that expires last and
+// the mail that is due first, where there are such. What a table does not have is that of Example.
+func ReadSample(ctx context.Context, db DB, newID uuid.UUID, now time.Time) (Sample, error) {
+	sample, conn := Example(now), db.Conn(ctx)
+	sample.NewID = newID
+	user, session := userRow{State: sample.User}, sessionRow{SessionState: sample.Session}
+	registration, mail := registrationRow{Registration: sample.Registration}, outboxRow{
+		ID: sample.Mail.ID, Kind: sample.Mail.Kind, UserID: sample.Mail.UserID, SealedToken: sample.Mail.SealedToken, CreatedAt: now,
+	}
+	for _, query := range []*bun.SelectQuery{
+		conn.NewSelect().Model(&user).OrderExpr("u.created_at DESC, u.id DESC"),
+		conn.NewSelect().Model(&user).Where("u.phone IS NOT NULL"), // rather than the one before
+		conn.NewSelect().Model(&session).Where("s.ended_at IS NULL").OrderExpr("s.id DESC"),
+		conn.NewSelect().Model(&registration).OrderExpr("r.expires_at DESC"),
+		conn.NewSelect().Model(&mail).Where("o.dead_at IS NULL").OrderExpr("o.due_at, o.id"),
+	} {
+		if err := query.Limit(1).Scan(ctx); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return Sample{}, fmt.Errorf("take a sample of the data: %w", err)
+		}
+	}
+	sample.User, sample.Session, sample.Registration = user.State, session.SessionState, registration.Registration
+	sample.Mail = application.QueuedMail{
+		ID: mail.ID, Kind: mail.Kind, UserID: mail.UserID, SealedToken: mail.SealedToken, CreatedAt: mail.CreatedAt, Attempts: mail.Attempts,
+	}
+	return sample, nil
+}
