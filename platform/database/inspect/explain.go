@@ -22,7 +22,8 @@ const (
 	SmallTable Verdict = "small"      // in another way, on tables so small that it does not matter
 	NoneMeant  Verdict = "none meant" // no index is meant to
 	Missed     Verdict = "missed"     // in another way, or an index does not exist
-	Failed     Verdict = "failed"     // not at all
+	NoData     Verdict = "no data"    // not at all: it refers to a row, and there is none
+	Failed     Verdict = "failed"     // not at all: the server refused it or cut it short
 )
 
 // Explanation is how PostgreSQL answered one text of a statement.
@@ -50,7 +51,8 @@ func (e Explanation) Found() bool {
 const lockWait = 500 * time.Millisecond
 
 // Explain carries every text of the statements out and takes it back: each runs in a transaction of its own, which is rolled back,
-// with the limits of any statement of the program, and a shorter one for locks. What it cannot take back are values of sequences.
+// with the limits of any statement of the program, and a shorter one for locks. What it cannot take back are values of sequences and
+// what Indexes counts.
 // A statement that the server refuses or cuts short has its verdict; Explain fails where the server cannot be asked.
 func Explain(ctx context.Context, db *database.Handle, statements []Statement) ([]Explanation, error) {
 	judge, err := newJudge(ctx, db)
@@ -65,7 +67,7 @@ func Explain(ctx context.Context, db *database.Handle, statements []Statement) (
 			}
 			plan, err := carryOut(ctx, db, query)
 			if refused, ok := errors.AsType[*pgconn.PgError](err); ok && !database.Unreachable(err) {
-				e.Verdict, e.Note = Failed, refusal(refused)
+				e.Verdict, e.Note = refusal(refused)
 				all = append(all, e)
 				continue
 			}
@@ -105,12 +107,14 @@ func carryOut(ctx context.Context, db *database.Handle, query Query) (explained,
 }
 
 // refusal says why the server did not carry a statement out, without its words: they may repeat an argument.
-func refusal(err *pgconn.PgError) string {
+func refusal(err *pgconn.PgError) (Verdict, string) {
 	switch err.Code {
-	case "57014":
-		return fmt.Sprintf("took longer than %s", database.RequestBudget)
-	case "55P03":
-		return fmt.Sprintf("waited for a lock for longer than %s", lockWait)
+	case "23503": // foreign key violation
+		return NoData, "refers to a row of a table that is empty"
+	case "57014": // query cancelled
+		return Failed, fmt.Sprintf("took longer than %s", database.RequestBudget)
+	case "55P03": // lock not available
+		return Failed, fmt.Sprintf("waited for a lock for longer than %s", lockWait)
 	}
-	return "refused with SQLSTATE " + err.Code
+	return Failed, "refused with SQLSTATE " + err.Code
 }

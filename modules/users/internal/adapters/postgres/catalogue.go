@@ -28,10 +28,10 @@ func Catalogue(sample Sample) []inspect.Statement {
 	id, email, phone := user.ID, user.Email, *cmp.Or(user.Phone, &text)
 	added, attempt, begun, queued := user, registration, session, mail // what is not there yet
 	added.ID, added.Email, added.Phone = sample.NewID, sample.NewID.String()+"@example.com", nil
-	attempt.ID, attempt.TokenHash, attempt.Phone = sample.NewID, domain.HashToken(sample.NewID.String()), nil
+	attempt.ID, attempt.UserID, attempt.TokenHash, attempt.Phone = sample.NewID, id, domain.HashToken(sample.NewID.String()), nil
 	reachable := attempt
 	reachable.Phone = &phone
-	begun.ID, queued.ID = sample.NewID, sample.NewID
+	begun.ID, begun.UserID, queued.ID, queued.UserID = sample.NewID, id, sample.NewID, id
 
 	withUsers := func(write func(context.Context, *domain.User) error, like domain.State) []inspect.Query {
 		for _, state := range accounts(like, now) {
