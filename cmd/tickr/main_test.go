@@ -40,6 +40,7 @@ func TestUsageErrors(t *testing.T) {
 		"nonsense", "--nonsense", "serve extra", "serve --nonsense", "serve --env-file", "config extra", "version extra", "openapi extra",
 		"health extra", "health --url http://%zz", "migrate", "migrate nonsense", "migrate up extra", "migrate down 2", "migrate status --chek",
 		"migrate create", "migrate create one two", "migrate create Bad-Name", "users", "users nonsense", "users create-admin extra", "users stats extra",
+		"db", "db nonsense", "db explain --jsn", "db indexes extra",
 	} {
 		var out, errOut bytes.Buffer
 		code := run(t.Context(), strings.Fields(line), strings.NewReader(""), &out, &errOut)

@@ -230,6 +230,7 @@ func (s *Inspect) TestFindings() {
 		case inspect.Scanned:
 			what = f.Table
 			s.Regexp(`^\d+ times from end to end, \d+ rows each on average`, f.Detail)
+		default:
 		}
 		found[f.Kind] = append(found[f.Kind], what)
 	}
