@@ -85,7 +85,7 @@ func (o *observer) observe(c *gin.Context) {
 	if o.requestContext != nil {
 		ctx = o.requestContext(ctx)
 	}
-	c.Request = c.Request.WithContext(ctx)
+	c.Request = c.Request.WithContext(withClient(ctx, c))
 
 	c.Header(requestIDHeader, id)
 	for name, value := range answerHeaders {

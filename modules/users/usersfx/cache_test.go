@@ -58,7 +58,7 @@ func (s *Caching) SetupTest() {
 	stored := postgres.NewRepositories(db)
 	s.service = application.New(application.Deps{
 		Tx: heldTx{db, s}, Users: heldUsers{stored.Users, s}, Sessions: heldSessions{stored.Sessions, s},
-		Registrations: stored.Registrations, Outbox: stored.Outbox, Cache: s.cache, Hasher: &userstest.Hasher{},
+		Registrations: stored.Registrations, Outbox: stored.Outbox, Audit: stored.Audit, Cache: s.cache, Hasher: &userstest.Hasher{},
 		AccessTokens: userstest.AccessTokens{Now: now}, RefreshKeys: []domain.RefreshKey{s.key},
 		AccessTTL: time.Hour, RefreshTTL: time.Hour, Wake: func() {}, Now: now, NewID: userstest.NewID,
 		Logger: slog.New(slog.DiscardHandler),
@@ -111,7 +111,7 @@ func (s *Caching) many(ctx context.Context, id users.ID) (users.User, error) {
 // session is at version 2 once it has ended.
 func (s *Caching) session(u users.User) subject {
 	now := s.service.Now()
-	session, refresh := domain.StartSession(userstest.NewID(), u.ID, s.key, now, time.Hour)
+	session, refresh := domain.StartSession(userstest.NewID(), u.ID, s.key, userstest.Here, now, time.Hour)
 	id := session.State().ID
 	s.Require().NoError(s.service.Sessions.Insert(s.T().Context(), session))
 	token, err := s.service.AccessTokens.Issue(application.AccessClaims{User: u.ID, Session: id, IssuedAt: now, ExpiresAt: now.Add(time.Hour)})
@@ -121,13 +121,15 @@ func (s *Caching) session(u users.User) subject {
 	return subject{
 		forget: func() { s.cache.ForgetSession(id) },
 		read: func(ctx context.Context) (int64, error) {
-			_, err := s.service.Authenticate(ctx, token)
+			_, err := s.service.Authenticate(ctx, userstest.Here, token)
 			if errors.Is(err, users.ErrSessionEnded) {
 				return 2, nil
 			}
 			return 1, err
 		},
-		change: func(ctx context.Context) (int64, error) { return 2, s.service.LogOut(ctx, refresh.Reveal()) },
+		change: func(ctx context.Context) (int64, error) {
+			return 2, s.service.LogOut(ctx, userstest.Here, refresh.Reveal())
+		},
 	}
 }
 

@@ -126,9 +126,13 @@ func newService(p serviceParams) (*application.Service, error) {
 		}
 		keys = append(keys, key)
 	}
+	pseudonyms, err := domain.NewPseudonymKey(p.Config.Tokens.Secret.Reveal())
+	if err != nil {
+		return nil, err
+	}
 	return application.New(application.Deps{
 		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox,
-		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, RefreshKeys: keys, Sealer: p.Sealer,
+		Audit: p.Stored.Audit, Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, RefreshKeys: keys, Sealer: p.Sealer, Pseudonyms: pseudonyms,
 		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
 		Wake: p.Relay.Wake, Now: now, NewID: newID, Logger: p.Logger,
 	}), nil

@@ -65,11 +65,14 @@ func (s *Service) CreateUser(ctx context.Context, actor Actor, a NewAccount) (us
 	err = s.commit(ctx, func(ctx context.Context, after *effects) error {
 		u := domain.NewUser(s.NewID(), p.email, p.names, s.Now())
 		u.SetRole(p.role, s.Now())
-		if err := s.claimPhone(ctx, u, p.phone, after); err != nil {
+		if err := s.claimPhone(ctx, actor, u, p.phone, after); err != nil {
 			return err
 		}
 		view = u.View()
-		return s.Users.Insert(ctx, u)
+		if err := s.Users.Insert(ctx, u); err != nil {
+			return err
+		}
+		return s.record(ctx, actor, ActCreate, u.ID(), Details{"role": string(u.Role())})
 	})
 	if err != nil {
 		return users.User{}, err
@@ -129,7 +132,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor Actor, id users.ID, c Us
 		if ifVersion != nil && !slices.Contains(ifVersion, u.Version()) {
 			return users.ErrStale
 		}
-		names := u.Names()
+		before, names := u.State(), u.Names()
 		if p.first != nil {
 			names.First = *p.first
 		}
@@ -144,9 +147,11 @@ func (s *Service) UpdateUser(ctx context.Context, actor Actor, id users.ID, c Us
 			u.SetRole(*p.role, s.Now())
 		}
 		if p.setPhone {
-			return s.claimPhone(ctx, u, p.phone, after)
+			if err := s.claimPhone(ctx, actor, u, p.phone, after); err != nil {
+				return err
+			}
 		}
-		return nil
+		return s.recordChanges(ctx, actor, before, u)
 	})
 }
 
@@ -161,7 +166,7 @@ func (s *Service) Deactivate(ctx context.Context, actor Actor, id users.ID, reas
 	if err := invalid.Err(); err != nil {
 		return users.User{}, err
 	}
-	return s.deactivate(ctx, id, actor.ID, reason)
+	return s.deactivate(ctx, actor, id, reason)
 }
 
 // Reactivate makes a deactivated account usable again; its old sessions stay ended. It fails with users.ErrForbidden or
@@ -170,9 +175,12 @@ func (s *Service) Reactivate(ctx context.Context, actor Actor, id users.ID) (use
 	if err := actor.May(ReactivateUser); err != nil {
 		return users.User{}, err
 	}
-	return s.change(ctx, id, func(_ context.Context, u *domain.User, _ *effects) error {
+	return s.change(ctx, id, func(ctx context.Context, u *domain.User, _ *effects) error {
+		if u.IsActive() {
+			return nil
+		}
 		u.Reactivate(s.Now())
-		return nil
+		return s.record(ctx, actor, ActReactivate, id, nil)
 	})
 }
 

@@ -49,7 +49,12 @@ func (s *Service) CreateAdmin(ctx context.Context, a NewAdmin) (users.User, erro
 	u := domain.NewUser(s.NewID(), p.email, p.names, s.Now())
 	u.Activate(p.names, hash, s.Now())
 	u.SetRole(users.Admin, s.Now())
-	err = s.commit(ctx, func(ctx context.Context, _ *effects) error { return s.Users.Insert(ctx, u) })
+	err = s.commit(ctx, func(ctx context.Context, _ *effects) error {
+		if err := s.Users.Insert(ctx, u); err != nil {
+			return err
+		}
+		return s.record(ctx, Actor{}, ActCreate, u.ID(), Details{"role": string(u.Role())})
+	})
 	if errors.Is(err, users.ErrEmailTaken) {
 		return s.promoteUnverified(ctx, p, hash)
 	}
@@ -75,7 +80,7 @@ func (s *Service) promoteUnverified(ctx context.Context, p parsedAdmin, hash str
 		}
 		u.Activate(p.names, hash, s.Now())
 		u.SetRole(users.Admin, s.Now())
-		return nil
+		return s.record(ctx, Actor{}, ActCreate, u.ID(), Details{"role": string(u.Role())})
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
 var root = application.NewAdmin{Email: "Root@Example.com", Password: password, FirstName: "Root", LastName: "Admin"}
@@ -77,15 +78,15 @@ func TestBootstrapTakesAnUnprovenAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	planted := newPassword
-	require.NoError(t, w.Register(t.Context(), application.Registration{
+	require.NoError(t, w.Register(t.Context(), userstest.Here, application.Registration{
 		Email: "root@example.com", Password: planted, FirstName: "Mallory", LastName: "M",
 	}))
 	link := w.mails()[0].Token
 	created, err := w.Bootstrap(t.Context(), root)
 	require.NoError(t, err)
 	require.True(t, created)
-	require.ErrorIs(t, w.VerifyEmail(t.Context(), link), users.ErrTokenInvalid)
-	_, _, err = w.LogIn(t.Context(), application.Credentials{Email: "root@example.com", Password: planted})
+	require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, link), users.ErrTokenInvalid)
+	_, _, err = w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: "root@example.com", Password: planted})
 	require.ErrorIs(t, err, users.ErrInvalidCredentials)
 	_, actor := w.login("root@example.com")
 	require.Equal(t, users.Admin, actor.Role)

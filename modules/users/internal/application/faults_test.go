@@ -22,43 +22,43 @@ func TestUseCasesAreAllOrNothing(t *testing.T) {
 	// Each prepares a world and returns the call to be broken.
 	calls := map[string]func(w *world) func() error{
 		"register": func(w *world) func() error {
-			return func() error { return w.Register(w.t.Context(), registration) }
+			return func() error { return w.Register(w.t.Context(), userstest.Here, registration) }
 		},
 		"register again": func(w *world) func() error {
 			w.register(password, "Ana", "")
-			return func() error { return w.Register(w.t.Context(), registration) }
+			return func() error { return w.Register(w.t.Context(), userstest.Here, registration) }
 		},
 		"register a taken address": func(w *world) func() error {
 			w.account("ana@example.com")
-			return func() error { return w.Register(w.t.Context(), registration) }
+			return func() error { return w.Register(w.t.Context(), userstest.Here, registration) }
 		},
 		"verify e-mail": func(w *world) func() error {
 			w.account("holder@example.com", withPhone(number, false))
 			token := w.register(password, "Ana", number)
-			return func() error { return w.VerifyEmail(w.t.Context(), token) }
+			return func() error { return w.VerifyEmail(w.t.Context(), userstest.Here, token) }
 		},
 		"log in": func(w *world) func() error {
 			w.account("ana@example.com")
 			return func() error {
-				_, _, err := w.LogIn(w.t.Context(), application.Credentials{Email: "ana@example.com", Password: password})
+				_, _, err := w.LogIn(w.t.Context(), userstest.Here, application.Credentials{Email: "ana@example.com", Password: password})
 				return err
 			}
 		},
 		"refresh": func(w *world) func() error {
 			w.account("ana@example.com")
 			tokens, _ := w.login("ana@example.com")
-			return func() error { _, err := w.Refresh(w.t.Context(), tokens.Refresh); return err }
+			return func() error { _, err := w.Refresh(w.t.Context(), userstest.Here, tokens.Refresh); return err }
 		},
 		"log out": func(w *world) func() error {
 			w.account("ana@example.com")
 			tokens, _ := w.login("ana@example.com")
-			return func() error { return w.LogOut(w.t.Context(), tokens.Refresh) }
+			return func() error { return w.LogOut(w.t.Context(), userstest.Here, tokens.Refresh) }
 		},
 		"authenticate": func(w *world) func() error {
 			w.account("ana@example.com")
 			tokens, _ := w.login("ana@example.com")
 			w.Cache = userstest.NoCache{}
-			return func() error { _, err := w.Authenticate(w.t.Context(), tokens.Access); return err }
+			return func() error { _, err := w.Authenticate(w.t.Context(), userstest.Here, tokens.Access); return err }
 		},
 		"claim a phone": func(w *world) func() error {
 			w.account("holder@example.com", withPhone(number, false))
@@ -87,7 +87,7 @@ func TestUseCasesAreAllOrNothing(t *testing.T) {
 			for statement := 1; ; statement++ {
 				w := newWorld(t)
 				call := prepare(w)
-				before, wakes := w.memory.Snapshot(), w.wakes
+				before, trail, wakes := w.memory.Snapshot(), w.memory.Trail(), w.wakes
 				w.cache.Forget()
 				w.memory.BreakIn(statement)
 				err := call()
@@ -98,6 +98,7 @@ func TestUseCasesAreAllOrNothing(t *testing.T) {
 				}
 				require.ErrorIs(t, err, userstest.ErrBroken)
 				require.Equal(t, before, w.memory.Snapshot(), "statement %d", statement)
+				require.Equal(t, trail, w.memory.Trail(), "statement %d", statement)
 				require.Equal(t, wakes, w.wakes)
 			}
 		})
@@ -126,7 +127,7 @@ func TestRegisteringAtOnceMakesOneAccount(t *testing.T) {
 	w := newWorld(t)
 	w.Cache, w.Wake = userstest.NoCache{}, func() {}
 	require.Equal(t, map[error]int{nil: racers}, together(func(int) error {
-		return w.Register(t.Context(), application.Registration{
+		return w.Register(t.Context(), userstest.Here, application.Registration{
 			Email: "ana@example.com", Password: password, FirstName: "Ana", LastName: "Trabelsi",
 		})
 	}))
@@ -137,7 +138,7 @@ func TestRegisteringAtOnceMakesOneAccount(t *testing.T) {
 	sent := w.mails()
 	require.Len(t, sent, racers)
 	require.Equal(t, map[error]int{nil: 1, users.ErrTokenInvalid: racers - 1}, together(func(i int) error {
-		return w.VerifyEmail(t.Context(), sent[i].Token)
+		return w.VerifyEmail(t.Context(), userstest.Here, sent[i].Token)
 	}))
 }
 
@@ -149,7 +150,7 @@ func TestRefreshingAtOnceGivesOneSuccessor(t *testing.T) {
 	w.Cache = userstest.NoCache{}
 	successors := make([]string, racers)
 	require.Equal(t, map[error]int{nil: racers}, together(func(i int) error {
-		next, err := w.Refresh(t.Context(), tokens.Refresh)
+		next, err := w.Refresh(t.Context(), userstest.Here, tokens.Refresh)
 		successors[i] = next.Refresh
 		return err
 	}))
@@ -158,7 +159,7 @@ func TestRefreshingAtOnceGivesOneSuccessor(t *testing.T) {
 	}
 	w.clock.Advance(domain.RefreshGrace + time.Microsecond)
 	require.Equal(t, map[error]int{users.ErrSessionEnded: racers}, together(func(int) error {
-		_, err := w.Refresh(t.Context(), tokens.Refresh)
+		_, err := w.Refresh(t.Context(), userstest.Here, tokens.Refresh)
 		return err
 	}))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
 func TestLogIn(t *testing.T) {
@@ -41,7 +42,7 @@ func TestLogIn(t *testing.T) {
 			w := newWorld(t)
 			ana := w.account("ana@example.com", test.account...)
 			before := w.memory.Snapshot()
-			tokens, view, err := w.LogIn(t.Context(), application.Credentials{Email: test.email, Password: test.password})
+			tokens, view, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: test.email, Password: test.password})
 			_, verifies := w.hasher.Calls()
 			require.Equal(t, 1, verifies, "the same work whoever asks")
 			if test.want != nil {
@@ -58,9 +59,9 @@ func TestLogIn(t *testing.T) {
 			require.Equal(t, ana, w.stored(ana.ID))
 			require.Equal(t, 15*time.Minute, tokens.ExpiresIn)
 
-			actor, err := w.Authenticate(t.Context(), tokens.Access)
+			actor, err := w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 			require.NoError(t, err)
-			require.Equal(t, application.Actor{ID: ana.ID, Role: ana.Role, Session: actor.Session}, actor)
+			require.Equal(t, application.Actor{ID: ana.ID, Role: ana.Role, Session: actor.Session, Origin: userstest.Here}, actor)
 			refresh, ok := domain.ParseRefreshToken(tokens.Refresh)
 			require.True(t, ok)
 			require.Equal(t, actor.Session, refresh.Session())
@@ -71,9 +72,9 @@ func TestLogIn(t *testing.T) {
 func TestLogInNamesMissingFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, _, err := w.LogIn(t.Context(), application.Credentials{})
+	_, _, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{})
 	requireFields(t, err, "email", "password")
-	_, _, err = w.LogIn(t.Context(), application.Credentials{Email: "ana@example.com"})
+	_, _, err = w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: "ana@example.com"})
 	requireFields(t, err, "password")
 	_, verifies := w.hasher.Calls()
 	require.Zero(t, verifies)
@@ -100,7 +101,7 @@ func TestLogInLosesToWhatHappensMeanwhile(t *testing.T) {
 				test.meanwhile(u, w.clock.Now())
 				require.NoError(t, w.Users.Save(t.Context(), u))
 			}
-			_, _, err := w.LogIn(t.Context(), application.Credentials{Email: "ana@example.com", Password: password})
+			_, _, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: "ana@example.com", Password: password})
 			require.ErrorIs(t, err, test.want)
 			if test.want != nil {
 				ended, err := w.Sessions.EndAll(t.Context(), w.ana().ID(), unknownID, "", w.clock.Now())
@@ -117,7 +118,7 @@ func TestLogInOverloaded(t *testing.T) {
 	w.account("ana@example.com")
 	w.hasher.Err = users.ErrOverloaded
 	for _, email := range []string{"ana@example.com", "eve@example.com"} {
-		_, _, err := w.LogIn(t.Context(), application.Credentials{Email: email, Password: password})
+		_, _, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: email, Password: password})
 		require.ErrorIs(t, err, users.ErrOverloaded)
 	}
 }
@@ -131,9 +132,9 @@ func TestAccessTokenDoesNotOutliveItsSession(t *testing.T) {
 	require.Equal(t, 5*time.Minute, tokens.ExpiresIn)
 
 	w.clock.Advance(5*time.Minute - time.Microsecond)
-	_, err := w.Authenticate(t.Context(), tokens.Access)
+	_, err := w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 	require.NoError(t, err)
 	w.clock.Advance(time.Microsecond)
-	_, err = w.Authenticate(t.Context(), tokens.Access)
+	_, err = w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 	require.ErrorIs(t, err, users.ErrTokenExpired)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
 func withHash(hash string) func(*domain.State) {
@@ -26,7 +27,7 @@ func TestLoginRehashesAnOldHash(t *testing.T) {
 	w := newWorld(t)
 	ana := w.account("ana@example.com", withHash("old:"+password))
 	wrong := application.Credentials{Email: ana.Email, Password: newPassword}
-	_, _, err := w.LogIn(t.Context(), wrong)
+	_, _, err := w.LogIn(t.Context(), userstest.Here, wrong)
 	require.ErrorIs(t, err, users.ErrInvalidCredentials)
 	require.Equal(t, "old:"+password, w.hashOf(ana.ID), "a wrong password changes nothing")
 
@@ -50,15 +51,15 @@ func TestLoginWhileAnotherRehashes(t *testing.T) {
 	actor.ID = ana.ID
 	w.hasher.Meanwhile = func() {
 		w.hasher.Meanwhile = nil
-		_, _, err := w.LogIn(t.Context(), application.Credentials{Email: ana.Email, Password: password})
+		_, _, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: ana.Email, Password: password})
 		require.NoError(t, err)
 	}
-	_, _, err := w.LogIn(t.Context(), application.Credentials{Email: ana.Email, Password: password})
+	_, _, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: ana.Email, Password: password})
 	require.NoError(t, err)
 
 	// Likewise a change of the password; one to another password meanwhile makes the old one wrong.
 	require.NoError(t, w.ChangeOwnPassword(t.Context(), actor, application.PasswordChange{Current: password, New: newPassword}))
-	_, _, err = w.LogIn(t.Context(), application.Credentials{Email: ana.Email, Password: password})
+	_, _, err = w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: ana.Email, Password: password})
 	require.ErrorIs(t, err, users.ErrInvalidCredentials)
 }
 
@@ -71,7 +72,7 @@ func TestUnusableHashIsAWrongPair(t *testing.T) {
 	actor.ID = ana.ID
 	w.hasher.Err = application.ErrBadHash
 
-	_, _, err := w.LogIn(t.Context(), application.Credentials{Email: ana.Email, Password: password})
+	_, _, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: ana.Email, Password: password})
 	require.ErrorIs(t, err, users.ErrInvalidCredentials)
 	err = w.ChangeOwnPassword(t.Context(), actor, application.PasswordChange{Current: password, New: newPassword})
 	var invalid *domain.InvalidError

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/domain"
 )
 
 // UseCase names something that a known user may ask for. What anybody may ask for (registering, logging in...) is not one.
@@ -50,6 +51,7 @@ type Actor struct {
 	ID      users.ID
 	Role    users.Role
 	Session uuid.UUID
+	Origin  domain.Origin // where they ask from
 }
 
 // May fails with users.ErrForbidden unless the actor's role allows the use case.

@@ -47,8 +47,12 @@ func (s *Service) UpdateOwnProfile(ctx context.Context, actor Actor, p Profile) 
 		if !u.IsActive() {
 			return users.ErrSessionEnded
 		}
+		before := u.State()
 		u.Rename(names, s.Now())
-		return s.claimPhone(ctx, u, phone, after)
+		if err := s.claimPhone(ctx, actor, u, phone, after); err != nil {
+			return err
+		}
+		return s.recordChanges(ctx, actor, before, u)
 	})
 }
 
@@ -107,6 +111,9 @@ func (s *Service) changePassword(ctx context.Context, actor Actor, c PasswordCha
 		return err
 	}
 	if !ok {
+		if err := s.recordFailure(ctx, actor, ActChangePassword, &actor.ID, Details{"reason": "credentials"}); err != nil {
+			return err
+		}
 		return wrongPassword()
 	}
 	hash, err := s.Hasher.Hash(ctx, password)
@@ -121,6 +128,9 @@ func (s *Service) changePassword(ctx context.Context, actor Actor, c PasswordCha
 			return errHashReplaced
 		}
 		u.SetPassword(hash, s.Now())
+		if err := s.record(ctx, actor, ActChangePassword, u.ID(), nil); err != nil {
+			return err
+		}
 		return s.endSessions(ctx, u.ID(), actor.Session, domain.EndedByPassword, after)
 	})
 	return err
@@ -131,17 +141,22 @@ func (s *Service) DeactivateOwn(ctx context.Context, actor Actor) error {
 	if err := actor.May(DeactivateOwn); err != nil {
 		return err
 	}
-	_, err := s.deactivate(ctx, actor.ID, actor.ID, "")
+	_, err := s.deactivate(ctx, actor, actor.ID, "")
 	return err
 }
 
 // deactivate ends the use of an account and all its sessions.
-func (s *Service) deactivate(ctx context.Context, id, by users.ID, reason string) (users.User, error) {
+func (s *Service) deactivate(ctx context.Context, actor Actor, id users.ID, reason string) (users.User, error) {
 	return s.change(ctx, id, func(ctx context.Context, u *domain.User, after *effects) error {
 		if err := s.keepAnAdmin(ctx, u); err != nil {
 			return err
 		}
-		u.Deactivate(by, reason, s.Now())
+		if u.IsActive() {
+			if err := s.record(ctx, actor, ActDeactivate, id, given("reason", reason)); err != nil {
+				return err
+			}
+		}
+		u.Deactivate(actor.ID, reason, s.Now())
 		return s.endSessions(ctx, id, uuid.Nil, domain.EndedByDeactivation, after)
 	})
 }

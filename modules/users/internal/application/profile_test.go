@@ -10,6 +10,7 @@ import (
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
 func TestOwnProfile(t *testing.T) {
@@ -139,7 +140,7 @@ func TestChangeOwnPassword(t *testing.T) {
 	require.Equal(t, before.Version+1, w.stored(ana.ID).Version)
 	w.requireLogin(map[string]error{password: users.ErrInvalidCredentials, newPassword: nil})
 	for token, want := range map[string]error{mine.Access: nil, other.Access: users.ErrSessionEnded, eves.Access: nil} {
-		_, err := w.Authenticate(t.Context(), token)
+		_, err := w.Authenticate(t.Context(), userstest.Here, token)
 		require.ErrorIs(t, err, want)
 	}
 }
@@ -210,7 +211,7 @@ func TestDeactivateOwn(t *testing.T) {
 	require.False(t, state.IsActive)
 	require.Equal(t, &ana.ID, state.DeactivatedBy)
 	require.Nil(t, state.DeactivationReason)
-	_, err := w.Authenticate(t.Context(), tokens.Access)
+	_, err := w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 	require.ErrorIs(t, err, users.ErrSessionEnded)
 	w.requireLogin(map[string]error{password: users.ErrDeactivated, newPassword: users.ErrInvalidCredentials})
 }

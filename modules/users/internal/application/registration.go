@@ -50,7 +50,7 @@ func (r Registration) Validate() error {
 // Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
 // account its owner is told by mail instead; the caller cannot see the difference, nor measure it: the password is hashed in
 // every case. It fails with *domain.InvalidError or users.ErrOverloaded.
-func (s *Service) Register(ctx context.Context, r Registration) error {
+func (s *Service) Register(ctx context.Context, from domain.Origin, r Registration) error {
 	p, err := r.parse()
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 		if err := s.Users.Insert(ctx, u); err != nil {
 			return err
 		}
-		return s.addRegistration(ctx, u, p, hash, after)
+		return s.addRegistration(ctx, from, u, p, hash, after)
 	})
 	if !errors.Is(err, users.ErrEmailTaken) {
 		return err
@@ -75,16 +75,21 @@ func (s *Service) Register(ctx context.Context, r Registration) error {
 			return err
 		}
 		if u.EmailVerified() || !u.IsActive() {
+			if err := s.recordFailure(ctx, somebody(from), ActRegister, new(u.ID()), Details{"reason": "taken"}); err != nil {
+				return err
+			}
 			return s.queueMail(ctx, MailAlreadyRegistered, u.ID(), "", after)
 		}
 		if err := s.Registrations.VoidExpired(ctx, u.ID(), s.Now()); err != nil {
 			return err
 		}
-		return s.addRegistration(ctx, u, p, hash, after)
+		return s.addRegistration(ctx, from, u, p, hash, after)
 	})
 }
 
-func (s *Service) addRegistration(ctx context.Context, u *domain.User, p parsedRegistration, hash string, after *effects) error {
+func (s *Service) addRegistration(
+	ctx context.Context, from domain.Origin, u *domain.User, p parsedRegistration, hash string, after *effects,
+) error {
 	token, now := domain.NewOneTimeToken(), s.Now()
 	r := domain.Registration{
 		ID: s.NewID(), UserID: u.ID(), TokenHash: domain.HashToken(token), PasswordHash: hash,
@@ -98,21 +103,24 @@ func (s *Service) addRegistration(ctx context.Context, u *domain.User, p parsedR
 	if err := s.Registrations.Add(ctx, r); err != nil {
 		return err
 	}
+	if err := s.record(ctx, somebody(from), ActRegister, u.ID(), nil); err != nil {
+		return err
+	}
 	return s.queueMail(ctx, MailVerifyEmail, u.ID(), token, after)
 }
 
 // VerifyEmail activates the account with the password and names of the attempt whose mail carried the token, and voids the other
 // attempts. A phone number that somebody else has proven to be theirs is left out. It fails with users.ErrTokenInvalid.
-func (s *Service) VerifyEmail(ctx context.Context, token string) error {
+func (s *Service) VerifyEmail(ctx context.Context, from domain.Origin, token string) error {
 	hash := domain.HashToken(token)
 	owner, err := s.Registrations.Owner(ctx, hash)
 	if err != nil {
 		return err
 	}
-	err = s.activate(ctx, owner, hash, true)
+	err = s.activate(ctx, from, owner, hash, true)
 	if errors.Is(err, users.ErrPhoneTaken) {
 		// Others took the number at this moment, again and again. The address is proven all the same.
-		err = s.activate(ctx, owner, hash, false)
+		err = s.activate(ctx, from, owner, hash, false)
 	}
 	if errors.Is(err, users.ErrNotFound) {
 		return users.ErrTokenInvalid
@@ -121,7 +129,7 @@ func (s *Service) VerifyEmail(ctx context.Context, token string) error {
 }
 
 // activate applies the registration of a token to its account.
-func (s *Service) activate(ctx context.Context, owner users.ID, tokenHash []byte, withPhone bool) error {
+func (s *Service) activate(ctx context.Context, from domain.Origin, owner users.ID, tokenHash []byte, withPhone bool) error {
 	_, err := s.change(ctx, owner, func(ctx context.Context, u *domain.User, after *effects) error {
 		// The user is locked first, as Register does: two tokens of one account then wait for each other.
 		r, err := s.Registrations.Take(ctx, tokenHash, s.Now())
@@ -136,11 +144,11 @@ func (s *Service) activate(ctx context.Context, owner users.ID, tokenHash []byte
 		}
 		u.Activate(r.Names(), r.PasswordHash, s.Now())
 		if phone := r.ClaimedPhone(); phone != nil && withPhone {
-			if err := s.claimPhone(ctx, u, phone, after); err != nil && !errors.Is(err, users.ErrPhoneTaken) {
+			if err := s.claimPhone(ctx, somebody(from), u, phone, after); err != nil && !errors.Is(err, users.ErrPhoneTaken) {
 				return err
 			}
 		}
-		return nil
+		return s.record(ctx, somebody(from), ActVerifyEmail, u.ID(), nil)
 	})
 	return err
 }

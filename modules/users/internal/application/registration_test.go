@@ -10,12 +10,13 @@ import (
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
 // register asks for an account of ana@example.com and returns the token mailed.
 func (w *world) register(password, firstName, phone string) string {
 	w.t.Helper()
-	require.NoError(w.t, w.Register(w.t.Context(), application.Registration{
+	require.NoError(w.t, w.Register(w.t.Context(), userstest.Here, application.Registration{
 		Email: " Ana@Example.com", Password: password, FirstName: firstName, LastName: "Trabelsi", Phone: phone,
 	}))
 	sent := w.mails()
@@ -37,7 +38,7 @@ func (w *world) ana() *domain.User {
 func (w *world) requireLogin(want map[string]error) {
 	w.t.Helper()
 	for password, wanted := range want {
-		_, _, err := w.LogIn(w.t.Context(), application.Credentials{Email: "ana@example.com", Password: password})
+		_, _, err := w.LogIn(w.t.Context(), userstest.Here, application.Credentials{Email: "ana@example.com", Password: password})
 		require.ErrorIs(w.t, err, wanted, password)
 	}
 }
@@ -54,14 +55,14 @@ func TestRegisterVerifyLogIn(t *testing.T) {
 	}, w.ana().State(), "no password, no phone yet")
 
 	w.clock.Advance(domain.RegistrationTTL - time.Microsecond)
-	require.NoError(t, w.VerifyEmail(t.Context(), token))
+	require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, token))
 	require.True(t, w.ana().EmailVerified())
 	require.Equal(t, number, *w.ana().Phone())
 	require.False(t, w.ana().State().PhoneVerified)
 	w.requireLogin(map[string]error{password: nil, newPassword: users.ErrInvalidCredentials})
 
 	w.requireUnchanged(func() {
-		require.ErrorIs(t, w.VerifyEmail(t.Context(), token), users.ErrTokenInvalid, "used")
+		require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, token), users.ErrTokenInvalid, "used")
 	})
 }
 
@@ -70,7 +71,7 @@ func TestRegisterNamesEveryWrongField(t *testing.T) {
 	w := newWorld(t)
 	wrong := application.Registration{Email: "ana", Password: "short", FirstName: " ", LastName: "\x00", Phone: "12"}
 	w.requireUnchanged(func() {
-		requireFields(t, w.Register(t.Context(), wrong), "email", "firstName", "lastName", "phone", "password")
+		requireFields(t, w.Register(t.Context(), userstest.Here, wrong), "email", "firstName", "lastName", "phone", "password")
 	})
 	requireFields(t, wrong.Validate(), "email", "firstName", "lastName", "phone", "password")
 	hashes, _ := w.hasher.Calls()
@@ -95,7 +96,7 @@ func TestRegisterTellsNothing(t *testing.T) {
 			w := newWorld(t)
 			w.account("ana@example.com", changes...)
 			before := w.ana()
-			require.NoError(t, w.Register(t.Context(), application.Registration{
+			require.NoError(t, w.Register(t.Context(), userstest.Here, application.Registration{
 				Email: "ANA@example.com", Password: newPassword, FirstName: "Eve", LastName: "E", Phone: number,
 			}))
 			require.Equal(t, before, w.ana())
@@ -127,11 +128,11 @@ func TestEachAttemptActivatesItself(t *testing.T) {
 			passwords[0]: users.ErrInvalidCredentials, passwords[1]: users.ErrEmailNotVerified, "something else": users.ErrInvalidCredentials,
 		})
 
-		require.NoError(t, w.VerifyEmail(t.Context(), tokens[opened]))
+		require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, tokens[opened]))
 		require.Equal(t, firstNames[opened], w.ana().View().FirstName)
 		w.requireLogin(map[string]error{passwords[opened]: nil, passwords[other]: users.ErrInvalidCredentials})
 		w.requireUnchanged(func() {
-			require.ErrorIs(t, w.VerifyEmail(t.Context(), tokens[other]), users.ErrTokenInvalid)
+			require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, tokens[other]), users.ErrTokenInvalid)
 		})
 		_, err := w.Registrations.Newest(t.Context(), w.ana().ID())
 		require.ErrorIs(t, err, users.ErrNotFound, "the others are void")
@@ -143,17 +144,17 @@ func TestVerifyEmailRefuses(t *testing.T) {
 	w := newWorld(t)
 	token := w.register(password, "Ana", "")
 	for _, wrong := range []string{"", "x", strings.ToUpper(token), token + "A", domain.NewOneTimeToken()} {
-		w.requireUnchanged(func() { require.ErrorIs(t, w.VerifyEmail(t.Context(), wrong), users.ErrTokenInvalid) })
+		w.requireUnchanged(func() { require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, wrong), users.ErrTokenInvalid) })
 	}
 	w.clock.Advance(domain.RegistrationTTL)
 	w.requireUnchanged(func() {
-		require.ErrorIs(t, w.VerifyEmail(t.Context(), token), users.ErrTokenInvalid, "expired")
+		require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, token), users.ErrTokenInvalid, "expired")
 	})
 
 	fresh := w.register(newPassword, "Ana", "")
 	_, err := w.Registrations.Owner(t.Context(), domain.HashToken(token))
 	require.ErrorIs(t, err, users.ErrTokenInvalid, "an expired attempt is cleared away by the next")
-	require.NoError(t, w.VerifyEmail(t.Context(), fresh))
+	require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, fresh))
 }
 
 func TestVerifyEmailOfADeactivatedAccount(t *testing.T) {
@@ -162,7 +163,7 @@ func TestVerifyEmailOfADeactivatedAccount(t *testing.T) {
 	token := w.register(password, "Ana", "")
 	_, err := w.Deactivate(t.Context(), w.admin(), w.ana().ID(), "")
 	require.NoError(t, err)
-	w.requireUnchanged(func() { require.ErrorIs(t, w.VerifyEmail(t.Context(), token), users.ErrTokenInvalid) })
+	w.requireUnchanged(func() { require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, token), users.ErrTokenInvalid) })
 }
 
 func TestRegisterWhatAnAdministratorEntered(t *testing.T) {
@@ -174,7 +175,7 @@ func TestRegisterWhatAnAdministratorEntered(t *testing.T) {
 	require.NoError(t, err)
 	w.requireLogin(map[string]error{password: users.ErrInvalidCredentials})
 
-	require.NoError(t, w.VerifyEmail(t.Context(), w.register(password, "Ana", "")))
+	require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, w.register(password, "Ana", "")))
 	require.Equal(t, made.ID, w.ana().ID())
 	require.Equal(t, users.Organizer, w.ana().Role())
 	w.requireLogin(map[string]error{password: nil})
@@ -199,7 +200,7 @@ func TestPhoneIsClaimedByVerifying(t *testing.T) {
 			token := w.register(password, "Ana", number)
 			require.Equal(t, holder, w.stored(holder.ID), "registering claims nothing")
 
-			require.NoError(t, w.VerifyEmail(t.Context(), token))
+			require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, token))
 			require.Equal(t, test.want, w.ana().Phone())
 			after, err := w.OwnProfile(t.Context(), actorOf(holder))
 			require.NoError(t, err)
@@ -214,7 +215,7 @@ func TestRegisterOverloaded(t *testing.T) {
 	w := newWorld(t)
 	w.hasher.Err = users.ErrOverloaded
 	w.requireUnchanged(func() {
-		require.ErrorIs(t, w.Register(t.Context(), application.Registration{
+		require.ErrorIs(t, w.Register(t.Context(), userstest.Here, application.Registration{
 			Email: "ana@example.com", Password: password, FirstName: "Ana", LastName: "Trabelsi",
 		}), users.ErrOverloaded)
 	})

@@ -21,11 +21,13 @@ type Deps struct {
 	Registrations Registrations
 	Sessions      Sessions
 	Outbox        Outbox
+	Audit         Audit
 	Cache         Cache
 	Hasher        Hasher
 	AccessTokens  AccessTokens
 	RefreshKeys   []domain.RefreshKey // the current one first
 	Sealer        domain.Sealer
+	Pseudonyms    domain.PseudonymKey
 	AccessTTL     time.Duration
 	RefreshTTL    time.Duration
 	Wake          func()           // called after a commit that queued mail
@@ -133,7 +135,7 @@ func viewsOf(found []*domain.User) []users.User {
 
 // claimPhone gives the number to u, taking it from a holder who has not proven it. nil gives u's number up.
 // It fails with users.ErrPhoneTaken.
-func (s *Service) claimPhone(ctx context.Context, u *domain.User, phone *domain.Phone, after *effects) error {
+func (s *Service) claimPhone(ctx context.Context, by Actor, u *domain.User, phone *domain.Phone, after *effects) error {
 	now := s.Now()
 	if phone != nil {
 		holder, err := s.Users.LockByPhone(ctx, phone.String())
@@ -149,6 +151,9 @@ func (s *Service) claimPhone(ctx context.Context, u *domain.User, phone *domain.
 				return err
 			}
 			after.users = append(after.users, holder.ID())
+			if err := s.record(ctx, by, ActYieldPhone, holder.ID(), nil); err != nil {
+				return err
+			}
 		}
 	}
 	u.SetPhone(phone, now)

@@ -33,14 +33,14 @@ func (c Credentials) Validate() error {
 // LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the hashing that an unknown address
 // costs too, and more only while the account's hash is outdated; with users.ErrDeactivated or users.ErrEmailNotVerified only after
 // the right password; with *domain.InvalidError or users.ErrOverloaded.
-func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User, error) {
+func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) (Tokens, users.User, error) {
 	if err := c.Validate(); err != nil {
 		return Tokens{}, users.User{}, err
 	}
-	tokens, view, err := s.logIn(ctx, c)
+	tokens, view, err := s.logIn(ctx, from, c)
 	if errors.Is(err, errHashReplaced) {
 		// By a change of the password, or by another login that hashed the same one anew: only the new hash can tell.
-		tokens, view, err = s.logIn(ctx, c)
+		tokens, view, err = s.logIn(ctx, from, c)
 	}
 	switch {
 	case errors.Is(err, errHashReplaced):
@@ -54,7 +54,7 @@ func (s *Service) LogIn(ctx context.Context, c Credentials) (Tokens, users.User,
 // errHashReplaced: while a password was compared with a hash, another one took its place.
 var errHashReplaced = errors.New("password hash was replaced meanwhile")
 
-func (s *Service) logIn(ctx context.Context, c Credentials) (Tokens, users.User, error) {
+func (s *Service) logIn(ctx context.Context, from domain.Origin, c Credentials) (Tokens, users.User, error) {
 	u, hash, err := s.findCredentials(ctx, c.Email)
 	if err != nil {
 		return Tokens{}, users.User{}, err
@@ -65,10 +65,10 @@ func (s *Service) logIn(ctx context.Context, c Credentials) (Tokens, users.User,
 		return Tokens{}, users.User{}, err
 	}
 	if !ok {
-		return Tokens{}, users.User{}, users.ErrInvalidCredentials
+		return Tokens{}, users.User{}, s.refuseLogin(ctx, from, c, u, users.ErrInvalidCredentials)
 	}
 	if err := u.MayLogIn(); err != nil {
-		return Tokens{}, users.User{}, err
+		return Tokens{}, users.User{}, s.refuseLogin(ctx, from, c, u, err)
 	}
 
 	rehash := ""
@@ -89,7 +89,7 @@ func (s *Service) logIn(ctx context.Context, c Credentials) (Tokens, users.User,
 			return err
 		}
 		now := s.Now()
-		session, refresh := domain.StartSession(s.NewID(), u.ID(), s.RefreshKeys[0], now, s.RefreshTTL)
+		session, refresh := domain.StartSession(s.NewID(), u.ID(), s.RefreshKeys[0], from, now, s.RefreshTTL)
 		if err := s.Sessions.Insert(ctx, session); err != nil {
 			return err
 		}
@@ -97,10 +97,37 @@ func (s *Service) logIn(ctx context.Context, c Credentials) (Tokens, users.User,
 		if rehash != "" {
 			u.Rehash(rehash)
 		}
-		tokens, err = s.issue(session, refresh, now)
-		return err
+		if tokens, err = s.issue(session, refresh, now); err != nil {
+			return err
+		}
+		return s.record(ctx, Actor{ID: u.ID(), Origin: from}, ActLogIn, u.ID(), sessionDetails(session))
 	})
 	return tokens, view, err
+}
+
+// refuseLogin records a login in vain and returns why it was, or why it could not be recorded. It writes as much for an account that
+// is not there: the time it takes tells nothing.
+func (s *Service) refuseLogin(ctx context.Context, from domain.Origin, c Credentials, u *domain.User, why error) error {
+	var subject *users.ID
+	if u != nil {
+		subject = new(u.ID())
+	}
+	reason := "credentials"
+	switch {
+	case errors.Is(why, users.ErrDeactivated):
+		reason = "deactivated"
+	case errors.Is(why, users.ErrEmailNotVerified):
+		reason = "not_verified"
+	}
+	name := c.Email
+	if email, violation := domain.ParseEmail(c.Email); violation == nil {
+		name = email.String()
+	}
+	details := Details{"reason": reason, "account": s.Pseudonyms.Pseudonym("account", name)}
+	if err := s.recordFailure(ctx, somebody(from), ActLogIn, subject, details); err != nil {
+		return err
+	}
+	return why
 }
 
 // findCredentials returns the account of an address and the hash to compare with: of an account that was never verified, the one
@@ -150,7 +177,7 @@ func (s *Service) issue(session *domain.Session, refresh domain.RefreshToken, no
 
 // Refresh exchanges a refresh token. See domain.Session.Exchange for what is answered to an old one.
 // It fails with users.ErrUnauthenticated or users.ErrSessionEnded.
-func (s *Service) Refresh(ctx context.Context, token string) (Tokens, error) {
+func (s *Service) Refresh(ctx context.Context, from domain.Origin, token string) (Tokens, error) {
 	refresh, ok := domain.ParseRefreshToken(token)
 	if !ok {
 		return Tokens{}, users.ErrUnauthenticated
@@ -167,10 +194,18 @@ func (s *Service) Refresh(ctx context.Context, token string) (Tokens, error) {
 			return err
 		}
 		now := s.Now()
-		next, err := session.Exchange(refresh, s.RefreshKeys, now, s.RefreshTTL)
-		if refused = err; refused != nil {
+		wasLive := session.Live(now)
+		next, err := session.Exchange(refresh, s.RefreshKeys, from, now, s.RefreshTTL)
+		switch refused = err; {
+		case refused == nil:
+			tokens, err = s.issue(session, next, now)
+		case wasLive && !session.Live(now):
 			after.sessions = append(after.sessions, refresh.Session())
-		} else if tokens, err = s.issue(session, next, now); err != nil {
+			err = s.recordFailure(ctx, somebody(from), ActReuseToken, new(session.State().UserID), sessionDetails(session))
+		default:
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
 		// A session that ends because of a reused token must stay ended: the transaction commits either way.
@@ -183,7 +218,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (Tokens, error) {
 }
 
 // LogOut ends the session that a refresh token belongs to, however old the token. An unknown one is no error.
-func (s *Service) LogOut(ctx context.Context, token string) error {
+func (s *Service) LogOut(ctx context.Context, from domain.Origin, token string) error {
 	refresh, ok := domain.ParseRefreshToken(token)
 	if !ok {
 		return nil
@@ -199,15 +234,22 @@ func (s *Service) LogOut(ctx context.Context, token string) error {
 		if !session.Knows(refresh, s.RefreshKeys) {
 			return nil
 		}
+		if !session.Live(s.Now()) {
+			return nil
+		}
 		after.sessions = append(after.sessions, refresh.Session())
 		session.End(domain.EndedByLogout, s.Now())
+		owner := session.State().UserID
+		if err := s.record(ctx, Actor{ID: owner, Origin: from}, ActLogOut, owner, sessionDetails(session)); err != nil {
+			return err
+		}
 		return s.Sessions.Save(ctx, session)
 	})
 }
 
 // Authenticate returns who holds an access token. It asks the database only when the session or the user is not cached. It fails
 // with users.ErrUnauthenticated, users.ErrTokenExpired, or users.ErrSessionEnded also when the user was deactivated.
-func (s *Service) Authenticate(ctx context.Context, token string) (Actor, error) {
+func (s *Service) Authenticate(ctx context.Context, from domain.Origin, token string) (Actor, error) {
 	claims, err := s.AccessTokens.Verify(token)
 	if err != nil {
 		return Actor{}, err
@@ -230,7 +272,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Actor, error)
 	case !u.IsActive:
 		return Actor{}, users.ErrSessionEnded
 	}
-	return Actor{ID: u.ID, Role: u.Role, Session: claims.Session}, nil
+	return Actor{ID: u.ID, Role: u.Role, Session: claims.Session, Origin: from}, nil
 }
 
 func (s *Service) liveSession(ctx context.Context, id uuid.UUID) (users.ID, error) {
@@ -244,6 +286,11 @@ func (s *Service) liveSession(ctx context.Context, id uuid.UUID) (users.ID, erro
 		return users.ID{}, users.ErrSessionEnded
 	}
 	return session.State().UserID, nil
+}
+
+// sessionDetails name a session in the audit trail.
+func sessionDetails(session *domain.Session) Details {
+	return Details{"session": session.State().ID.String()}
 }
 
 // endSessions ends the user's live sessions except one, in the transaction of ctx.

@@ -20,19 +20,19 @@ func TestRefresh(t *testing.T) {
 	first, actor := w.login("ana@example.com")
 	w.clock.Advance(time.Hour)
 
-	second, err := w.Refresh(t.Context(), first.Refresh)
+	second, err := w.Refresh(t.Context(), userstest.Here, first.Refresh)
 	require.NoError(t, err)
 	require.NotEqual(t, first.Refresh, second.Refresh)
-	again, err := w.Authenticate(t.Context(), second.Access)
+	again, err := w.Authenticate(t.Context(), userstest.Here, second.Access)
 	require.NoError(t, err)
 	require.Equal(t, actor, again)
 
 	w.clock.Advance(domain.RefreshGrace)
-	lost, err := w.Refresh(t.Context(), first.Refresh)
+	lost, err := w.Refresh(t.Context(), userstest.Here, first.Refresh)
 	require.NoError(t, err)
 	require.Equal(t, second.Refresh, lost.Refresh, "the answer was lost: the same successor")
 
-	third, err := w.Refresh(t.Context(), second.Refresh)
+	third, err := w.Refresh(t.Context(), userstest.Here, second.Refresh)
 	require.NoError(t, err)
 	require.Equal(t, 15*time.Minute, third.ExpiresIn)
 }
@@ -42,18 +42,18 @@ func TestRefreshReuseEndsTheSessionAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.account("ana@example.com")
 	first, _ := w.login("ana@example.com")
-	second, err := w.Refresh(t.Context(), first.Refresh)
+	second, err := w.Refresh(t.Context(), userstest.Here, first.Refresh)
 	require.NoError(t, err)
 	elsewhere, _ := w.login("ana@example.com")
 
 	w.clock.Advance(domain.RefreshGrace + time.Microsecond)
-	_, err = w.Refresh(t.Context(), first.Refresh)
+	_, err = w.Refresh(t.Context(), userstest.Here, first.Refresh)
 	require.ErrorIs(t, err, users.ErrSessionEnded)
-	_, err = w.Refresh(t.Context(), second.Refresh)
+	_, err = w.Refresh(t.Context(), userstest.Here, second.Refresh)
 	require.ErrorIs(t, err, users.ErrSessionEnded, "the end is stored")
-	_, err = w.Authenticate(t.Context(), second.Access)
+	_, err = w.Authenticate(t.Context(), userstest.Here, second.Access)
 	require.ErrorIs(t, err, users.ErrSessionEnded, "the cache forgot it")
-	_, err = w.Authenticate(t.Context(), elsewhere.Access)
+	_, err = w.Authenticate(t.Context(), userstest.Here, elsewhere.Access)
 	require.NoError(t, err, "another login is another family")
 }
 
@@ -71,12 +71,12 @@ func TestRefreshRefuses(t *testing.T) {
 		"forged":          foreign.First(actor.Session).Reveal(),
 	} {
 		w.requireUnchanged(func() {
-			_, err := w.Refresh(t.Context(), token)
+			_, err := w.Refresh(t.Context(), userstest.Here, token)
 			require.ErrorIs(t, err, users.ErrUnauthenticated, name)
 		})
 	}
 	w.clock.Advance(w.RefreshTTL)
-	_, err = w.Refresh(t.Context(), tokens.Refresh)
+	_, err = w.Refresh(t.Context(), userstest.Here, tokens.Refresh)
 	require.ErrorIs(t, err, users.ErrSessionEnded, "expired")
 }
 
@@ -88,9 +88,9 @@ func TestRefreshWithARotatedKey(t *testing.T) {
 	key, err := domain.NewRefreshKey("new")
 	require.NoError(t, err)
 	w.RefreshKeys = append([]domain.RefreshKey{key}, w.RefreshKeys...)
-	next, err := w.Refresh(t.Context(), tokens.Refresh)
+	next, err := w.Refresh(t.Context(), userstest.Here, tokens.Refresh)
 	require.NoError(t, err)
-	_, err = w.Refresh(t.Context(), next.Refresh)
+	_, err = w.Refresh(t.Context(), userstest.Here, next.Refresh)
 	require.NoError(t, err)
 }
 
@@ -107,18 +107,18 @@ func TestLogOut(t *testing.T) {
 			newest := tokens
 			for range exchanges {
 				var err error
-				newest, err = w.Refresh(t.Context(), newest.Refresh)
+				newest, err = w.Refresh(t.Context(), userstest.Here, newest.Refresh)
 				require.NoError(t, err)
 				w.clock.Advance(time.Hour)
 			}
 
-			require.NoError(t, w.LogOut(t.Context(), tokens.Refresh))
-			_, err := w.Authenticate(t.Context(), tokens.Access)
+			require.NoError(t, w.LogOut(t.Context(), userstest.Here, tokens.Refresh))
+			_, err := w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 			require.ErrorIs(t, err, users.ErrSessionEnded)
-			_, err = w.Refresh(t.Context(), newest.Refresh)
+			_, err = w.Refresh(t.Context(), userstest.Here, newest.Refresh)
 			require.ErrorIs(t, err, users.ErrSessionEnded)
-			w.requireUnchanged(func() { require.NoError(t, w.LogOut(t.Context(), tokens.Refresh), "again") })
-			_, err = w.Authenticate(t.Context(), other.Access)
+			w.requireUnchanged(func() { require.NoError(t, w.LogOut(t.Context(), userstest.Here, tokens.Refresh), "again") })
+			_, err = w.Authenticate(t.Context(), userstest.Here, other.Access)
 			require.NoError(t, err)
 		})
 	}
@@ -132,7 +132,7 @@ func TestLogOutOfNothing(t *testing.T) {
 	foreign, err := domain.NewRefreshKey("another")
 	require.NoError(t, err)
 	for _, token := range []string{"", "x", w.RefreshKeys[0].First(unknownID).Reveal(), foreign.First(actor.Session).Reveal()} {
-		w.requireUnchanged(func() { require.NoError(t, w.LogOut(t.Context(), token)) })
+		w.requireUnchanged(func() { require.NoError(t, w.LogOut(t.Context(), userstest.Here, token)) })
 	}
 }
 
@@ -147,7 +147,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 		require.NoError(t, err)
 		return token
 	}
-	orphan, _ := domain.StartSession(userstest.NewID(), unknownID, w.RefreshKeys[0], w.clock.Now(), time.Hour)
+	orphan, _ := domain.StartSession(userstest.NewID(), unknownID, w.RefreshKeys[0], userstest.Here, w.clock.Now(), time.Hour)
 	require.NoError(t, w.Sessions.Insert(t.Context(), orphan))
 
 	for name, test := range map[string]struct {
@@ -162,12 +162,12 @@ func TestAuthenticateRefuses(t *testing.T) {
 		"right, to be sure":      {issue(ana.ID, actor.Session), nil},
 		"and right a second one": {issue(ana.ID, actor.Session), nil},
 	} {
-		_, err := w.Authenticate(t.Context(), test.token)
+		_, err := w.Authenticate(t.Context(), userstest.Here, test.token)
 		require.ErrorIs(t, err, test.want, name)
 	}
 	token := issue(ana.ID, actor.Session)
 	w.clock.Advance(time.Hour)
-	_, err := w.Authenticate(t.Context(), token)
+	_, err := w.Authenticate(t.Context(), userstest.Here, token)
 	require.ErrorIs(t, err, users.ErrTokenExpired)
 }
 
@@ -178,7 +178,7 @@ func TestAuthenticateAsksOnce(t *testing.T) {
 	tokens, actor := w.login("ana@example.com")
 	loads := w.cache.Loads
 	for range 3 {
-		again, err := w.Authenticate(t.Context(), tokens.Access)
+		again, err := w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 		require.NoError(t, err)
 		require.Equal(t, actor, again)
 	}
@@ -201,20 +201,20 @@ func TestAuthenticateSeesChangesAtOnce(t *testing.T) {
 
 			_, err := w.UpdateUser(t.Context(), admin, ana.ID, application.UserChange{Role: new("ORGANIZER")}, nil)
 			require.NoError(t, err)
-			actor, err = w.Authenticate(t.Context(), tokens.Access)
+			actor, err = w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 			require.NoError(t, err)
 			require.Equal(t, users.Organizer, actor.Role)
 
 			_, err = w.Deactivate(t.Context(), admin, ana.ID, "")
 			require.NoError(t, err)
-			_, err = w.Authenticate(t.Context(), tokens.Access)
+			_, err = w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 			require.ErrorIs(t, err, users.ErrSessionEnded)
-			_, err = w.Refresh(t.Context(), tokens.Refresh)
+			_, err = w.Refresh(t.Context(), userstest.Here, tokens.Refresh)
 			require.ErrorIs(t, err, users.ErrSessionEnded)
 
 			_, err = w.Reactivate(t.Context(), admin, ana.ID)
 			require.NoError(t, err)
-			_, err = w.Authenticate(t.Context(), tokens.Access)
+			_, err = w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 			require.ErrorIs(t, err, users.ErrSessionEnded, "old sessions stay ended")
 			w.login("ana@example.com")
 		})
@@ -232,6 +232,6 @@ func TestAuthenticateRefusesTheDeactivated(t *testing.T) {
 	u.Deactivate(ana.ID, "", w.clock.Now())
 	require.NoError(t, w.Users.Save(t.Context(), u))
 	w.cache.ForgetUser(ana.ID)
-	_, err = w.Authenticate(t.Context(), tokens.Access)
+	_, err = w.Authenticate(t.Context(), userstest.Here, tokens.Access)
 	require.ErrorIs(t, err, users.ErrSessionEnded)
 }

@@ -24,16 +24,17 @@ const (
 // world is the use cases over storage in memory, while the clock stands still.
 type world struct {
 	*application.Service
-	t      *testing.T
-	memory *userstest.Memory
-	clock  *userstest.Clock
-	cache  *userstest.Cache
-	hasher *userstest.Hasher
-	mailer *userstest.Mailer
-	relay  *application.Relay
-	log    bytes.Buffer
-	wakes  int
-	read   int // mails seen by mails
+	t       *testing.T
+	memory  *userstest.Memory
+	clock   *userstest.Clock
+	cache   *userstest.Cache
+	hasher  *userstest.Hasher
+	mailer  *userstest.Mailer
+	relay   *application.Relay
+	log     bytes.Buffer
+	wakes   int
+	read    int // mails seen by mails
+	audited int // entries of the trail seen by acts
 }
 
 func newWorld(t *testing.T) *world {
@@ -46,11 +47,14 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	sealer, err := domain.NewSealer("secret")
 	require.NoError(t, err)
+	pseudonyms, err := domain.NewPseudonymKey("secret")
+	require.NoError(t, err)
 	ports := w.memory.Ports()
 	w.Service = application.New(application.Deps{
 		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, Sessions: ports.Sessions, Outbox: ports.Outbox,
+		Audit: ports.Audit,
 		Cache: w.cache, Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now},
-		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
+		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
 		Wake: func() { w.wakes++ }, Now: w.clock.Now, NewID: userstest.NewID,
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
@@ -97,14 +101,16 @@ func (w *world) admin() application.Actor {
 	return actorOf(w.account("admin@example.com", inRole(users.Admin)))
 }
 
-func actorOf(u users.User) application.Actor { return application.Actor{ID: u.ID, Role: u.Role} }
+func actorOf(u users.User) application.Actor {
+	return application.Actor{ID: u.ID, Role: u.Role, Origin: userstest.Here}
+}
 
 // login starts a session with password and returns its tokens and who holds them.
 func (w *world) login(email string) (application.Tokens, application.Actor) {
 	w.t.Helper()
-	tokens, _, err := w.LogIn(w.t.Context(), application.Credentials{Email: email, Password: password})
+	tokens, _, err := w.LogIn(w.t.Context(), userstest.Here, application.Credentials{Email: email, Password: password})
 	require.NoError(w.t, err)
-	actor, err := w.Authenticate(w.t.Context(), tokens.Access)
+	actor, err := w.Authenticate(w.t.Context(), userstest.Here, tokens.Access)
 	require.NoError(w.t, err)
 	return tokens, actor
 }

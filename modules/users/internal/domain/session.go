@@ -32,16 +32,17 @@ type SessionState struct {
 	ExpiresAt    time.Time
 	EndedAt      *time.Time
 	EndReason    *string
+	Origin       // of the login, and later of the newest exchange
 }
 
 // Session is one login, from its first refresh token to its end.
 type Session struct{ state SessionState }
 
 // StartSession returns a new session and its first refresh token.
-func StartSession(id uuid.UUID, user users.ID, key RefreshKey, now time.Time, ttl time.Duration) (*Session, RefreshToken) {
+func StartSession(id uuid.UUID, user users.ID, key RefreshKey, from Origin, now time.Time, ttl time.Duration) (*Session, RefreshToken) {
 	token := key.First(id)
 	return &Session{SessionState{
-		ID: id, UserID: user, TokenHash: token.Hash(), CreatedAt: now, ExpiresAt: now.Add(ttl),
+		ID: id, UserID: user, TokenHash: token.Hash(), CreatedAt: now, ExpiresAt: now.Add(ttl), Origin: from,
 	}}, token
 }
 
@@ -72,14 +73,14 @@ func (s *Session) Knows(token RefreshToken, keys []RefreshKey) bool {
 	return false
 }
 
-// Exchange returns the successor of token and extends the session by ttl. keys are the ones that may have made the token, the
+// Exchange returns the successor of token and extends the session by ttl, as asked from there. keys are the ones that may have made the token, the
 // current one first.
 //
 // The newest token is exchanged. The one before it, within RefreshGrace of its exchange, is answered with the same successor.
 // Any other token that was once issued is a sign of theft: the session ends (RFC 9700 section 4.14.2).
 // It fails with users.ErrSessionEnded, or with users.ErrUnauthenticated for a token that never was one of this session.
 // The state is to be stored even when it fails.
-func (s *Session) Exchange(token RefreshToken, keys []RefreshKey, now time.Time, ttl time.Duration) (RefreshToken, error) {
+func (s *Session) Exchange(token RefreshToken, keys []RefreshKey, from Origin, now time.Time, ttl time.Duration) (RefreshToken, error) {
 	if !s.Knows(token, keys) {
 		return RefreshToken{}, users.ErrUnauthenticated
 	}
@@ -92,6 +93,7 @@ func (s *Session) Exchange(token RefreshToken, keys []RefreshKey, now time.Time,
 		s.state.PreviousHash, s.state.TokenHash = hash, next.Hash()
 		s.state.ExchangedAt = &now
 		s.state.ExpiresAt = now.Add(ttl)
+		s.state.Origin = from
 		return next, nil
 	}
 	if bytes.Equal(hash, s.state.PreviousHash) && !now.After(s.state.ExchangedAt.Add(RefreshGrace)) {

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -17,12 +18,14 @@ const sessionTTL = 30 * 24 * time.Hour
 var (
 	start  = time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)
 	userID = uuid.MustParse("0199c0de-0000-7000-8000-0000000000aa")
+	home   = domain.NewOrigin(netip.MustParseAddr("192.0.2.1"), "Tests/1.0")
+	away   = domain.NewOrigin(netip.MustParseAddr("192.0.2.2"), "Tests/1.1")
 )
 
 // login returns a new session, its key ring and its first token.
 func login(t require.TestingT) (*domain.Session, []domain.RefreshKey, domain.RefreshToken) {
 	keys := []domain.RefreshKey{refreshKey(t, "secret")}
-	session, first := domain.StartSession(sessionID, userID, keys[0], start, sessionTTL)
+	session, first := domain.StartSession(sessionID, userID, keys[0], home, start, sessionTTL)
 	return session, keys, first
 }
 
@@ -37,7 +40,7 @@ func TestStartSession(t *testing.T) {
 	t.Parallel()
 	session, _, first := login(t)
 	require.Equal(t, domain.SessionState{
-		ID: sessionID, UserID: userID, TokenHash: first.Hash(), CreatedAt: start, ExpiresAt: start.Add(sessionTTL),
+		ID: sessionID, UserID: userID, TokenHash: first.Hash(), CreatedAt: start, ExpiresAt: start.Add(sessionTTL), Origin: home,
 	}, session.State())
 	require.Equal(t, session, domain.RestoreSession(session.State()))
 }
@@ -46,12 +49,12 @@ func TestExchangeExtendsTheSession(t *testing.T) {
 	t.Parallel()
 	session, keys, first := login(t)
 	now := start.Add(time.Hour)
-	second, err := session.Exchange(first, keys, now, sessionTTL)
+	second, err := session.Exchange(first, keys, away, now, sessionTTL)
 	require.NoError(t, err)
 	require.Equal(t, keys[0].Next(first), second)
 	require.Equal(t, domain.SessionState{
 		ID: sessionID, UserID: userID, TokenHash: second.Hash(), PreviousHash: first.Hash(), ExchangedAt: &now,
-		CreatedAt: start, ExpiresAt: now.Add(sessionTTL),
+		CreatedAt: start, ExpiresAt: now.Add(sessionTTL), Origin: away,
 	}, session.State())
 }
 
@@ -59,11 +62,11 @@ func TestGraceAnswersWithTheSameSuccessor(t *testing.T) {
 	t.Parallel()
 	for _, late := range []time.Duration{0, time.Microsecond, 9 * time.Second, domain.RefreshGrace} {
 		session, keys, first := login(t)
-		second, err := session.Exchange(first, keys, start, sessionTTL)
+		second, err := session.Exchange(first, keys, home, start, sessionTTL)
 		require.NoError(t, err)
 		before := session.State()
 
-		again, err := session.Exchange(first, keys, start.Add(late), sessionTTL)
+		again, err := session.Exchange(first, keys, away, start.Add(late), sessionTTL)
 		require.NoError(t, err)
 		require.Equal(t, second, again)
 		require.Equal(t, before, session.State(), "an answer given again changes nothing")
@@ -88,15 +91,15 @@ func TestReuseEndsTheFamily(t *testing.T) {
 			newest := first
 			for range test.exchanges {
 				var err error
-				newest, err = session.Exchange(newest, keys, start, sessionTTL)
+				newest, err = session.Exchange(newest, keys, home, start, sessionTTL)
 				require.NoError(t, err)
 			}
 			now := start.Add(test.after)
-			_, err := session.Exchange(first, keys, now, sessionTTL)
+			_, err := session.Exchange(first, keys, home, now, sessionTTL)
 			require.ErrorIs(t, err, users.ErrSessionEnded)
 			requireEnded(t, session, domain.EndedByReuse, now)
 
-			_, err = session.Exchange(newest, keys, now, sessionTTL)
+			_, err = session.Exchange(newest, keys, home, now, sessionTTL)
 			require.ErrorIs(t, err, users.ErrSessionEnded, "the thief's token, or the owner's, is worth nothing now")
 		})
 	}
@@ -105,7 +108,7 @@ func TestReuseEndsTheFamily(t *testing.T) {
 func TestForgedTokenEndsNothing(t *testing.T) {
 	t.Parallel()
 	session, keys, first := login(t)
-	_, err := session.Exchange(first, keys, start, sessionTTL)
+	_, err := session.Exchange(first, keys, home, start, sessionTTL)
 	require.NoError(t, err)
 	before := session.State()
 
@@ -116,7 +119,7 @@ func TestForgedTokenEndsNothing(t *testing.T) {
 		"guessed sequence": refreshKey(t, "another").Next(first),
 	} {
 		require.False(t, session.Knows(forged, keys), name)
-		_, err := session.Exchange(forged, keys, start.Add(time.Hour), sessionTTL)
+		_, err := session.Exchange(forged, keys, home, start.Add(time.Hour), sessionTTL)
 		require.ErrorIs(t, err, users.ErrUnauthenticated, name)
 		require.Equal(t, before, session.State(), name)
 	}
@@ -125,15 +128,15 @@ func TestForgedTokenEndsNothing(t *testing.T) {
 func TestKeyRotation(t *testing.T) {
 	t.Parallel()
 	session, old, first := login(t)
-	second, err := session.Exchange(first, old, start, sessionTTL)
+	second, err := session.Exchange(first, old, home, start, sessionTTL)
 	require.NoError(t, err)
 	rotated := []domain.RefreshKey{refreshKey(t, "new"), old[0]}
 
-	again, err := session.Exchange(first, rotated, start.Add(time.Second), sessionTTL)
+	again, err := session.Exchange(first, rotated, home, start.Add(time.Second), sessionTTL)
 	require.NoError(t, err)
 	require.Equal(t, second, again, "made with the key of before")
 
-	third, err := session.Exchange(second, rotated, start.Add(time.Minute), sessionTTL)
+	third, err := session.Exchange(second, rotated, home, start.Add(time.Minute), sessionTTL)
 	require.NoError(t, err)
 	require.True(t, rotated[0].Issued(third))
 	require.False(t, old[0].Issued(third))
@@ -154,11 +157,11 @@ func TestSessionExpiry(t *testing.T) {
 	require.False(t, session.Live(end))
 
 	before := session.State()
-	_, err := session.Exchange(first, keys, end, sessionTTL)
+	_, err := session.Exchange(first, keys, home, end, sessionTTL)
 	require.ErrorIs(t, err, users.ErrSessionEnded)
 	require.Equal(t, before, session.State())
 
-	_, err = session.Exchange(first, keys, end.Add(-time.Microsecond), sessionTTL)
+	_, err = session.Exchange(first, keys, home, end.Add(-time.Microsecond), sessionTTL)
 	require.NoError(t, err)
 	require.True(t, session.Live(end))
 }
@@ -170,7 +173,7 @@ func TestEndHappensOnce(t *testing.T) {
 	session.End(domain.EndedByDeactivation, start.Add(time.Second))
 	requireEnded(t, session, domain.EndedByLogout, start)
 
-	_, err := session.Exchange(first, keys, start, sessionTTL)
+	_, err := session.Exchange(first, keys, home, start, sessionTTL)
 	require.ErrorIs(t, err, users.ErrSessionEnded)
 	require.True(t, session.Knows(first, keys), "logging out twice with one token")
 }
@@ -204,14 +207,14 @@ func TestSessionStateMachine(t *testing.T) {
 			},
 			"forge": func(t *rapid.T) {
 				before := session.State()
-				_, err := session.Exchange(refreshKey(t, "forger's").First(sessionID), keys, now, sessionTTL)
+				_, err := session.Exchange(refreshKey(t, "forger's").First(sessionID), keys, home, now, sessionTTL)
 				require.ErrorIs(t, err, users.ErrUnauthenticated)
 				require.Equal(t, before, session.State())
 			},
 			"exchange": func(t *rapid.T) {
 				last := len(issued) - 1
 				age := min(rapid.IntRange(0, 3).Draw(t, "age"), last)
-				got, err := session.Exchange(issued[last-age], keys, now, sessionTTL)
+				got, err := session.Exchange(issued[last-age], keys, home, now, sessionTTL)
 				switch {
 				case ended || !now.Before(expires):
 					require.ErrorIs(t, err, users.ErrSessionEnded)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,9 @@ func (c *Clock) Advance(d time.Duration) {
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
+
+// Here is where requests of tests come from.
+var Here = domain.NewOrigin(netip.MustParseAddr("192.0.2.1"), "Tests/1.0")
 
 // NewID returns a version 7 UUID; later ones sort after earlier ones.
 func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }

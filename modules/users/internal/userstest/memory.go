@@ -3,9 +3,11 @@
 package userstest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -22,6 +24,7 @@ type Ports struct {
 	Registrations application.Registrations
 	Sessions      application.Sessions
 	Outbox        application.Outbox
+	Audit         application.Audit
 }
 
 // Memory is storage in memory, safe for concurrent use. A transaction holds all of it, so that transactions run one after the
@@ -38,12 +41,13 @@ type tables struct {
 	registrations map[uuid.UUID]domain.Registration
 	sessions      map[uuid.UUID]domain.SessionState
 	outbox        map[uuid.UUID]outboxRow
+	audit         map[uuid.UUID]application.AuditEntry
 }
 
 func (t tables) clone() tables {
 	return tables{
 		users: maps.Clone(t.users), registrations: maps.Clone(t.registrations),
-		sessions: maps.Clone(t.sessions), outbox: maps.Clone(t.outbox),
+		sessions: maps.Clone(t.sessions), outbox: maps.Clone(t.outbox), audit: maps.Clone(t.audit),
 	}
 }
 
@@ -51,7 +55,7 @@ func (t tables) clone() tables {
 func NewMemory() *Memory {
 	return &Memory{tables: tables{
 		users: map[users.ID]domain.State{}, registrations: map[uuid.UUID]domain.Registration{},
-		sessions: map[uuid.UUID]domain.SessionState{}, outbox: map[uuid.UUID]outboxRow{},
+		sessions: map[uuid.UUID]domain.SessionState{}, outbox: map[uuid.UUID]outboxRow{}, audit: map[uuid.UUID]application.AuditEntry{},
 	}}
 }
 
@@ -59,6 +63,7 @@ func NewMemory() *Memory {
 func (m *Memory) Ports() Ports {
 	return Ports{
 		Tx: m, Users: memoryUsers{m}, Registrations: memoryRegistrations{m}, Sessions: memorySessions{m}, Outbox: memoryOutbox{m},
+		Audit: memoryAudit{m},
 	}
 }
 
@@ -72,11 +77,20 @@ func (m *Memory) BreakIn(n int) {
 	m.breakIn = n
 }
 
-// Snapshot returns a copy of everything stored, to be compared with another.
+// Snapshot returns a copy of everything stored but the audit trail, to be compared with another.
 func (m *Memory) Snapshot() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.tables.clone()
+	copied := m.tables.clone()
+	copied.audit = nil
+	return copied
+}
+
+// Trail returns the acts recorded so far, oldest first.
+func (m *Memory) Trail() []application.AuditEntry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.SortedFunc(maps.Values(m.tables.audit), func(a, b application.AuditEntry) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 }
 
 // txKey is the context key of a transaction on one Memory.

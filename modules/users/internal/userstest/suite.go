@@ -72,7 +72,7 @@ func (s *RepositorySuite) TestTransactionCommits() {
 func (s *RepositorySuite) TestTransactionRollsBackEverything() {
 	known := s.insert(state("known@example.com"))
 	s.Require().NoError(s.db.Registrations.Add(s.ctx, registration(known.ID(), "known")))
-	session, _ := domain.StartSession(NewID(), known.ID(), refreshKey(s.T()), day, time.Hour)
+	session, _ := domain.StartSession(NewID(), known.ID(), refreshKey(s.T()), Here, day, time.Hour)
 	s.Require().NoError(s.db.Sessions.Insert(s.ctx, session))
 
 	u, other := domain.Restore(state("ana@example.com")), NewID()
@@ -82,7 +82,7 @@ func (s *RepositorySuite) TestTransactionRollsBackEverything() {
 			return err
 		}
 		changed.SetPassword("hash", day)
-		started, _ := domain.StartSession(other, known.ID(), refreshKey(s.T()), day, time.Hour)
+		started, _ := domain.StartSession(other, known.ID(), refreshKey(s.T()), Here, day, time.Hour)
 		_, err = s.db.Registrations.Take(ctx, domain.HashToken("known"), day)
 		return errors.Join(err,
 			s.db.Users.Save(ctx, changed),

@@ -100,7 +100,7 @@ func (s *RepositorySuite) TestVoidingRegistrations() {
 }
 
 func (s *RepositorySuite) startSession(user users.ID) domain.SessionState {
-	session, _ := domain.StartSession(NewID(), user, refreshKey(s.T()), day, time.Hour)
+	session, _ := domain.StartSession(NewID(), user, refreshKey(s.T()), Here, day, time.Hour)
 	s.Require().NoError(s.db.Sessions.Insert(s.ctx, session))
 	return session.State()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/platform/httpserver"
 	"github.com/tickr/tickr/platform/telemetry"
 )
@@ -45,7 +46,13 @@ func (h handlers) authenticate(ctx huma.Context) (application.Actor, error) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return application.Actor{}, users.ErrUnauthenticated
 	}
-	return h.service.Authenticate(ctx.Context(), token)
+	return h.service.Authenticate(ctx.Context(), originOf(ctx.Context()), token)
+}
+
+// originOf returns where a request came from.
+func originOf(ctx context.Context) domain.Origin {
+	client := httpserver.ClientOf(ctx)
+	return domain.NewOrigin(client.Address, client.UserAgent)
 }
 
 // actorOf returns who guard let pass.

@@ -38,7 +38,7 @@ func (b registerBody) registration() application.Registration {
 func (b registerBody) Resolve(huma.Context) []error { return violations(b.registration().Validate()) }
 
 func (h handlers) register(ctx context.Context, in *struct{ Body registerBody }) (*messageOutput, error) {
-	if err := h.service.Register(ctx, in.Body.registration()); err != nil {
+	if err := h.service.Register(ctx, originOf(ctx), in.Body.registration()); err != nil {
 		return nil, err
 	}
 	return message("If the address can be registered, a mail with a link to verify it is on its way."), nil
@@ -49,7 +49,7 @@ type tokenBody struct {
 }
 
 func (h handlers) verifyEmail(ctx context.Context, in *struct{ Body tokenBody }) (*messageOutput, error) {
-	if err := h.service.VerifyEmail(ctx, in.Body.Token); err != nil {
+	if err := h.service.VerifyEmail(ctx, originOf(ctx), in.Body.Token); err != nil {
 		return nil, err
 	}
 	return message("The e-mail address is verified. You can log in now."), nil

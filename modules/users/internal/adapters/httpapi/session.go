@@ -48,7 +48,7 @@ type loginOutput struct {
 }
 
 func (h handlers) logIn(ctx context.Context, in *struct{ Body loginBody }) (*loginOutput, error) {
-	pair, u, err := h.service.LogIn(ctx, application.Credentials(in.Body))
+	pair, u, err := h.service.LogIn(ctx, originOf(ctx), application.Credentials(in.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ type refreshBody struct {
 type refreshOutput struct{ Body Tokens }
 
 func (h handlers) refresh(ctx context.Context, in *struct{ Body refreshBody }) (*refreshOutput, error) {
-	pair, err := h.service.Refresh(ctx, in.Body.RefreshToken)
+	pair, err := h.service.Refresh(ctx, originOf(ctx), in.Body.RefreshToken)
 	if err != nil {
 		return nil, err
 	}
@@ -73,5 +73,5 @@ func (h handlers) refresh(ctx context.Context, in *struct{ Body refreshBody }) (
 }
 
 func (h handlers) logOut(ctx context.Context, in *struct{ Body refreshBody }) (*struct{}, error) {
-	return nil, h.service.LogOut(ctx, in.Body.RefreshToken)
+	return nil, h.service.LogOut(ctx, originOf(ctx), in.Body.RefreshToken)
 }

@@ -53,11 +53,14 @@ func newWorld(t *testing.T, changes ...func(*application.Deps)) *world {
 	require.NoError(t, err)
 	sealer, err := domain.NewSealer("secret")
 	require.NoError(t, err)
+	pseudonyms, err := domain.NewPseudonymKey("secret")
+	require.NoError(t, err)
 	ports := w.memory.Ports()
 	deps := application.Deps{
 		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, Sessions: ports.Sessions, Outbox: ports.Outbox,
+		Audit: ports.Audit,
 		Cache: userstest.NewCache(), Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now},
-		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
+		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
 		Wake: func() {}, Now: w.clock.Now, NewID: userstest.NewID,
 	}
 	for _, change := range changes {
@@ -102,7 +105,7 @@ func deactivated(s *domain.State) { s.IsActive = false }
 // login starts a session with password.
 func (w *world) login(email string) application.Tokens {
 	w.t.Helper()
-	tokens, _, err := w.service.LogIn(w.t.Context(), application.Credentials{Email: email, Password: password})
+	tokens, _, err := w.service.LogIn(w.t.Context(), userstest.Here, application.Credentials{Email: email, Password: password})
 	require.NoError(w.t, err)
 	return tokens
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -45,8 +46,20 @@ func Catalogue(sample Sample) []inspect.Statement {
 		}
 		return sent()
 	}
+	acts := func() []inspect.Query {
+		for _, e := range entries(sample) {
+			_ = r.Audit.Append(ctx, e)
+		}
+		return sent()
+	}
+	const limit = application.DefaultLimit + 1
+	trail := func() []inspect.Query {
+		for _, after := range []*application.Cursor{nil, {CreatedAt: now, ID: id}} {
+			_, _ = r.Audit.OfSubject(ctx, id, limit, after)
+		}
+		return sent()
+	}
 	list := func(filters ...application.Filter) []inspect.Query {
-		const limit = application.DefaultLimit + 1
 		pages := []application.Page{{Limit: limit}, {Limit: limit, Offset: limit}, {Limit: limit, After: &application.Cursor{CreatedAt: now, ID: id}}}
 		for _, f := range filters {
 			for _, page := range pages {
@@ -124,6 +137,10 @@ func Catalogue(sample Sample) []inspect.Statement {
 		{Name: "Sessions.EndAll", Purpose: "end the sessions of an account", Indexes: []string{"idx_sessions_user"},
 			Queries: sent(r.Sessions.EndAll(ctx, session.UserID, uuid.Nil, domain.EndedByPassword, now))},
 
+		{Name: "Audit.Append", Purpose: "record an act", Reason: onlyInserts, Queries: acts()},
+		{Name: "Audit.OfSubject", Purpose: "show the audit trail of an account", Indexes: []string{"idx_audit_log_subject"},
+			Queries: trail()},
+
 		{Name: "Outbox.Append", Purpose: "queue mail", Reason: onlyInserts, Queries: sent(r.Outbox.Append(ctx, queued))},
 		{Name: "Outbox.Lease", Purpose: "take the mail that is due first", Indexes: []string{"idx_outbox_due", "PK_outbox"},
 			Queries: sent(r.Outbox.Lease(ctx, now, now))},
@@ -181,8 +198,35 @@ func sessions(like domain.SessionState, now time.Time) []domain.SessionState {
 	exchanged.PreviousHash, exchanged.ExchangedAt = like.TokenHash, &now
 	all := []domain.SessionState{fresh, exchanged}
 	for _, s := range all {
+		for _, s.Origin = range origins()[1:] {
+			all = append(all, s)
+		}
+	}
+	for _, s := range all {
 		s.EndedAt, s.EndReason = &now, &reason
 		all = append(all, s)
+	}
+	return all
+}
+
+// origins returns each set of what may be known of one, the first empty.
+func origins() []domain.Origin {
+	address, agent := netip.IPv6Loopback(), "text"
+	return []domain.Origin{{}, {Address: &address}, {UserAgent: &agent}, {Address: &address, UserAgent: &agent}}
+}
+
+// entries returns acts with every set of optional columns.
+func entries(sample Sample) []application.AuditEntry {
+	var all []application.AuditEntry
+	for _, actor := range []*users.ID{nil, &sample.User.ID} {
+		for _, subject := range []*users.ID{nil, &sample.User.ID} {
+			for _, from := range origins() {
+				all = append(all, application.AuditEntry{
+					ID: sample.NewID, CreatedAt: sample.Now, ActorID: actor, Act: application.ActLogIn, SubjectID: subject,
+					Outcome: application.Success, Origin: from, Details: application.Details{"text": "text"},
+				})
+			}
+		}
 	}
 	return all
 }

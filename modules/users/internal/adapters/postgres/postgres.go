@@ -43,6 +43,7 @@ type Repositories struct {
 	Registrations Registrations
 	Sessions      Sessions
 	Outbox        Outbox
+	Audit         Audit
 }
 
 // NewRepositories returns the storage behind a database. It keeps prepared statements in connections.
@@ -55,7 +56,7 @@ func NewRepositories(db DB) Repositories {
 func NewUnprepared(db DB) Repositories { return newRepositories(store{db, pgx.QueryExecModeExec}) }
 
 func newRepositories(s store) Repositories {
-	return Repositories{Users: Users{s}, Registrations: Registrations{s}, Sessions: Sessions{s}, Outbox: Outbox{s}}
+	return Repositories{Users: Users{s}, Registrations: Registrations{s}, Sessions: Sessions{s}, Outbox: Outbox{s}, Audit: Audit{s}}
 }
 
 var (
@@ -63,6 +64,7 @@ var (
 	_ application.Registrations = Registrations{}
 	_ application.Sessions      = Sessions{}
 	_ application.Outbox        = Outbox{}
+	_ application.Audit         = Audit{}
 )
 
 // fault says what was attempted when a statement failed, and names the failures that callers know by their constraint.

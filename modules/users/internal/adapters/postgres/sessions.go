@@ -29,7 +29,7 @@ func (r Sessions) Insert(ctx context.Context, s *domain.Session) error {
 func (r Sessions) Save(ctx context.Context, s *domain.Session) error {
 	state := s.State()
 	_, err := r.db.Conn(ctx).NewUpdate().Model(&sessionRow{SessionState: state}).
-		Column("token_hash", "previous_hash", "exchanged_at", "expires_at", "ended_at", "end_reason").
+		Column("token_hash", "previous_hash", "exchanged_at", "expires_at", "ended_at", "end_reason", "address", "user_agent").
 		Where("s.id = ?", state.ID).Exec(ctx)
 	return fault("save session", err)
 }

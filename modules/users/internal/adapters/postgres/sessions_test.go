@@ -36,10 +36,13 @@ func sessionWorld(t *testing.T) (*application.Service, *userstest.Clock) {
 	require.NoError(t, err)
 	sealer, err := domain.NewSealer("secret of the tests")
 	require.NoError(t, err)
+	pseudonyms, err := domain.NewPseudonymKey("secret of the tests")
+	require.NoError(t, err)
 	return application.New(application.Deps{
 		Tx: db, Users: stored.Users, Registrations: stored.Registrations, Sessions: stored.Sessions, Outbox: stored.Outbox,
+		Audit: stored.Audit,
 		Cache: userstest.NoCache{}, Hasher: &userstest.Hasher{}, AccessTokens: userstest.AccessTokens{Now: clock.Now},
-		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, AccessTTL: 15 * time.Minute, RefreshTTL: sessionTTL,
+		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: sessionTTL,
 		Wake: func() {}, Now: clock.Now, NewID: userstest.NewID, Logger: slog.New(slog.DiscardHandler),
 	}), clock
 }
@@ -75,14 +78,14 @@ func TestSessionsFollowTheModel(t *testing.T) {
 		email := fmt.Sprintf("u-%s@example.com", uuid.NewString())
 		_, err := service.CreateAdmin(ctx, application.NewAdmin{Email: email, Password: sessionPassword, FirstName: "A", LastName: "B"})
 		require.NoError(t, err)
-		tokens, _, err := service.LogIn(ctx, application.Credentials{Email: email, Password: sessionPassword})
+		tokens, _, err := service.LogIn(ctx, userstest.Here, application.Credentials{Email: email, Password: sessionPassword})
 		require.NoError(t, err)
 		m := &session{access: tokens.Access, current: tokens.Refresh, expires: clock.Now().Add(sessionTTL)}
 
 		refused := func(t *rapid.T, err error) { require.ErrorIs(t, err, users.ErrSessionEnded) }
 		t.Repeat(map[string]func(*rapid.T){
 			"exchange": func(t *rapid.T) {
-				next, err := service.Refresh(ctx, m.current)
+				next, err := service.Refresh(ctx, userstest.Here, m.current)
 				if !m.live(clock.Now()) {
 					refused(t, err)
 					return
@@ -94,7 +97,7 @@ func TestSessionsFollowTheModel(t *testing.T) {
 				if m.previous == "" {
 					t.Skip("nothing was exchanged yet")
 				}
-				again, err := service.Refresh(ctx, m.previous)
+				again, err := service.Refresh(ctx, userstest.Here, m.previous)
 				if !m.live(clock.Now()) || clock.Now().After(m.exchangedAt.Add(10*time.Second)) {
 					refused(t, err)
 					m.ended = true // or was already
@@ -104,7 +107,7 @@ func TestSessionsFollowTheModel(t *testing.T) {
 				require.Equal(t, m.current, again.Refresh, "the same successor")
 			},
 			"race in many tabs": func(t *rapid.T) {
-				got, errs := race(8, func(int) (application.Tokens, error) { return service.Refresh(ctx, m.current) })
+				got, errs := race(8, func(int) (application.Tokens, error) { return service.Refresh(ctx, userstest.Here, m.current) })
 				if !m.live(clock.Now()) {
 					for _, err := range errs {
 						refused(t, err)
@@ -121,7 +124,7 @@ func TestSessionsFollowTheModel(t *testing.T) {
 				if len(m.older) == 0 {
 					t.Skip("nothing is that old yet")
 				}
-				_, err := service.Refresh(ctx, rapid.SampledFrom(m.older).Draw(t, "old token"))
+				_, err := service.Refresh(ctx, userstest.Here, rapid.SampledFrom(m.older).Draw(t, "old token"))
 				refused(t, err)
 				m.ended = true
 			},
@@ -129,7 +132,7 @@ func TestSessionsFollowTheModel(t *testing.T) {
 				forged := []byte(m.current)
 				at := rapid.IntRange(22, len(forged)-2).Draw(t, "position") // behind the session's ID
 				forged[at] = "AB"[b2i(forged[at] == 'A')]
-				_, err := service.Refresh(ctx, string(forged))
+				_, err := service.Refresh(ctx, userstest.Here, string(forged))
 				require.ErrorIs(t, err, users.ErrUnauthenticated, "and nothing ends")
 			},
 			"log out": func(t *rapid.T) {
@@ -137,7 +140,7 @@ func TestSessionsFollowTheModel(t *testing.T) {
 					t.Skip("most sessions go on")
 				}
 				known := append([]string{m.current}, m.older...)
-				require.NoError(t, service.LogOut(ctx, rapid.SampledFrom(known).Draw(t, "token")))
+				require.NoError(t, service.LogOut(ctx, userstest.Here, rapid.SampledFrom(known).Draw(t, "token")))
 				m.ended = true
 			},
 			"log out while tabs race": func(t *rapid.T) {
@@ -146,9 +149,9 @@ func TestSessionsFollowTheModel(t *testing.T) {
 				}
 				_, errs := race(6, func(i int) (application.Tokens, error) {
 					if i == 3 {
-						return application.Tokens{}, service.LogOut(ctx, m.current)
+						return application.Tokens{}, service.LogOut(ctx, userstest.Here, m.current)
 					}
-					return service.Refresh(ctx, m.current)
+					return service.Refresh(ctx, userstest.Here, m.current)
 				})
 				require.NoError(t, errs[3])
 				m.ended = true
@@ -159,7 +162,7 @@ func TestSessionsFollowTheModel(t *testing.T) {
 				}).Draw(t, "duration"))
 			},
 			"": func(t *rapid.T) {
-				_, err := service.Authenticate(ctx, m.access)
+				_, err := service.Authenticate(ctx, userstest.Here, m.access)
 				switch {
 				case errors.Is(err, users.ErrTokenExpired): // its own time was over; that of the session is another matter
 				case m.live(clock.Now()):

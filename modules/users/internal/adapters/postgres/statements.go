@@ -18,7 +18,8 @@ const (
 	selectUserByID    = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE id = $1"
 	selectUserByEmail = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE email = $1"
 	selectUsersByIDs  = "SELECT " + shownColumns + " FROM users.users WHERE id = ANY ($1)"
-	selectSessionByID = "SELECT id, user_id, token_hash, previous_hash, exchanged_at, created_at, expires_at, ended_at, end_reason" +
+	selectSessionByID = "SELECT id, user_id, token_hash, previous_hash, exchanged_at, created_at, expires_at, ended_at, end_reason," +
+		" address, user_agent" +
 		" FROM users.sessions WHERE id = $1"
 
 	// shownColumns are those of a user but for the hash of the password.
@@ -39,7 +40,10 @@ func userFields(s *domain.State) []any { return append([]any{&s.PasswordHash}, s
 
 // sessionFields returns where the columns of a session go.
 func sessionFields(s *domain.SessionState) []any {
-	return []any{&s.ID, &s.UserID, &s.TokenHash, &s.PreviousHash, &s.ExchangedAt, &s.CreatedAt, &s.ExpiresAt, &s.EndedAt, &s.EndReason}
+	return []any{
+		&s.ID, &s.UserID, &s.TokenHash, &s.PreviousHash, &s.ExchangedAt, &s.CreatedAt, &s.ExpiresAt, &s.EndedAt, &s.EndReason,
+		&s.Address, &s.UserAgent,
+	}
 }
 
 // store is a database together with the way its constant statements are sent.
