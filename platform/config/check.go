@@ -29,6 +29,7 @@ func (c Config) check(found *mistakes) {
 	c.Bootstrap.check(found)
 	found.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	found.oneOf("LOG_FORMAT", c.Log.Format, "text", "json")
+	c.Tracing.check(found)
 }
 
 func (h HTTP) check(found *mistakes) {
@@ -125,6 +126,20 @@ func (b Bootstrap) check(found *mistakes) {
 		if address, err := mail.ParseAddress(b.Email); err != nil || address.Name != "" {
 			found.add("BOOTSTRAP_ADMIN_EMAIL", "must be an e-mail address")
 		}
+	}
+}
+
+func (t Tracing) check(found *mistakes) {
+	if u, err := url.Parse(t.Endpoint); t.Endpoint != "" && (err != nil || !isWeb(u) || u.RawQuery != "" || u.Fragment != "") {
+		found.add("OTEL_EXPORTER_OTLP_ENDPOINT", "must be an http or https address without user and parameters, such as http://localhost:4318")
+	}
+	if _, err := t.HeaderFields(); err != nil {
+		found.add("OTEL_EXPORTER_OTLP_HEADERS", "%v", err)
+	}
+	found.oneOf("OTEL_TRACES_SAMPLER", t.Sampler, "always_on", "always_off", "traceidratio",
+		"parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio")
+	if !(t.SamplerArg >= 0 && t.SamplerArg <= 1) { // NaN is neither
+		found.add("OTEL_TRACES_SAMPLER_ARG", "must be between 0 and 1")
 	}
 }
 

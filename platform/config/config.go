@@ -18,6 +18,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 	"github.com/joho/godotenv"
+	"golang.org/x/net/http/httpguts"
 )
 
 // Environment is what the program runs as: Development, Test or Production.
@@ -53,6 +54,7 @@ type Config struct {
 	Mail      Mail
 	Bootstrap Bootstrap
 	Log       Log
+	Tracing   Tracing
 }
 
 // HTTP says where the program listens and whom it believes.
@@ -149,6 +151,31 @@ type Bootstrap struct {
 type Log struct {
 	Level  string `env:"LOG_LEVEL" envDefault:"info"` // debug, info, warn or error
 	Format string `env:"LOG_FORMAT"`                  // text or json; unset: text, json in production
+}
+
+// Tracing says where traces go. Its variables are OpenTelemetry's.
+type Tracing struct {
+	Endpoint    string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT"` // of an OTLP/HTTP collector; empty: no tracing
+	Headers     Secret  `env:"OTEL_EXPORTER_OTLP_HEADERS"`  // see HeaderFields
+	ServiceName string  `env:"OTEL_SERVICE_NAME" envDefault:"tickr"`
+	Sampler     string  `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_always_on"`
+	SamplerArg  float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1"` // share of traces that a sampler by ratio keeps
+}
+
+// HeaderFields returns the Headers, written name=value,name=value with the
+// values percent-encoded. Its error shows none of them.
+func (t Tracing) HeaderFields() (map[string]string, error) {
+	fields := map[string]string{}
+	for _, pair := range trimmed(strings.Split(t.Headers.Reveal(), ",")) {
+		name, encoded, assigned := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		value, err := url.PathUnescape(strings.TrimSpace(encoded))
+		if !assigned || err != nil || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return nil, errors.New("must look like name=value,name=value (values percent-encoded)")
+		}
+		fields[name] = value
+	}
+	return fields, nil
 }
 
 // Switch is a boolean that its variable gives as on or off.

@@ -75,6 +75,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, "http://localhost:3000", c.Mail.PublicURL)
 	require.False(t, c.Mail.PublicURLGiven)
 	require.Equal(t, Log{Level: "info", Format: "text"}, c.Log)
+	require.Equal(t, Tracing{ServiceName: "tickr", Sampler: "parentbased_always_on", SamplerArg: 1}, c.Tracing)
 }
 
 func TestProductionDefaults(t *testing.T) {
@@ -150,6 +151,11 @@ func TestMistakes(t *testing.T) {
 		"BOOTSTRAP_ADMIN_PASSWORD": {"s3cret"},
 		"LOG_LEVEL":                {"trace", "INFO"},
 		"LOG_FORMAT":               {"xml"},
+
+		"OTEL_EXPORTER_OTLP_ENDPOINT": {"localhost:4318", "grpc://localhost", "http://u:s3cret@localhost", "http://localhost?a=b", "http://:4318"},
+		"OTEL_EXPORTER_OTLP_HEADERS":  {"s3cret", "=s3cret", "a b=s3cret", "a=%zz", "a=b%0d%0as3cret"},
+		"OTEL_TRACES_SAMPLER":         {"sometimes", "ALWAYS_ON"},
+		"OTEL_TRACES_SAMPLER_ARG":     {"-0.1", "1.1", "NaN", "half"},
 	}
 	// One of a pair is reported under the name of the other.
 	missing := map[string]string{
@@ -170,6 +176,13 @@ func TestMistakes(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestHeaderFields(t *testing.T) {
+	t.Parallel()
+	fields, err := Tracing{Headers: NewSecret(" Api-Key = a%20b%3D1, x-tenant=tickr,, empty=")}.HeaderFields()
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"Api-Key": "a b=1", "x-tenant": "tickr", "empty": ""}, fields)
 }
 
 func TestEveryMistakeAtOnce(t *testing.T) {
@@ -269,6 +282,8 @@ func TestWrite(t *testing.T) {
 		"JWT_SECRET":            "s3cret" + strings.Repeat("k", 32),
 		"DB_CONNECTION_TIMEOUT": "2500",
 		"HTTP_TRUSTED_PROXIES":  "10.0.0.1, 10.0.0.2",
+
+		"OTEL_EXPORTER_OTLP_HEADERS": "key=s3cret",
 	}))
 	require.Empty(t, mistakes)
 	var out strings.Builder
@@ -284,6 +299,7 @@ func TestWrite(t *testing.T) {
 		"JWT_SECRET_PREVIOUS=",
 		"ACCESS_TOKEN_TTL=15m0s",
 		"SMTP_URL=smtp://tickr:xxxxx@mail.example.org:587",
+		"OTEL_EXPORTER_OTLP_HEADERS=[redacted]",
 	} {
 		require.Contains(t, out.String(), line+"\n")
 	}

@@ -112,6 +112,8 @@ func wanted(t reflect.Type) string {
 		return "on or off"
 	case reflect.TypeFor[bool]():
 		return "true or false"
+	case reflect.TypeFor[float64]():
+		return "a number"
 	default:
 		return "a whole number"
 	}

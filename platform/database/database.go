@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
@@ -68,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Handle, error) {
 	// mode still refuses a second statement in a query. Hot constant queries ask for the cache themselves.
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.ConnConfig.ConnectTimeout = o.ConnectTimeout
-	cfg.ConnConfig.Tracer = limiter{acquire: o.ConnectTimeout}
+	cfg.ConnConfig.Tracer = multitracer.New(limiter{acquire: o.ConnectTimeout}, tracer{})
 	cfg.MaxConns = int32(min(o.PoolSize, 1<<15))
 	cfg.MinConns, cfg.MinIdleConns = 0, 0
 	cfg.MaxConnIdleTime = o.IdleTimeout

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tickr/tickr/platform/telemetry"
 )
 
 // txTries is how often InTx runs a transaction that the server aborts in favour of another one.
@@ -38,7 +40,9 @@ func (h *Handle) InTx(ctx context.Context, fn func(ctx context.Context) error) e
 }
 
 // transact runs fn in one transaction, once.
-func (h *Handle) transact(ctx context.Context, fn func(ctx context.Context) error) error {
+func (h *Handle) transact(ctx context.Context, fn func(ctx context.Context) error) (err error) {
+	ctx, done := telemetry.Step(ctx, "transaction")
+	defer func() { done(err) }()
 	tx, err := h.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,13 +89,17 @@ func (l *logs) String() string {
 // lines returns the records with the message, oldest first.
 func (l *logs) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
+	return slices.DeleteFunc(l.all(t), func(record map[string]any) bool { return record["msg"] != message })
+}
+
+// all returns the records, oldest first.
+func (l *logs) all(t *testing.T) []map[string]any {
+	t.Helper()
 	var found []map[string]any
 	for line := range strings.Lines(l.String()) {
 		var record map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &record), line)
-		if record["msg"] == message {
-			found = append(found, record)
-		}
+		found = append(found, record)
 	}
 	return found
 }

@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	livePath    = "/livez"
-	readyPath   = "/readyz"
-	healthPath  = "/healthz"
-	checkBudget = time.Second
+	livePath      = "/livez"
+	readyPath     = "/readyz"
+	healthPath    = "/healthz"
+	oldHealthPath = "/api/health"
+	checkBudget   = time.Second
 
 	pass = "pass"
 	fail = "fail"
@@ -58,7 +59,7 @@ func (h *health) register(engine *gin.Engine) {
 		engine.Handle(method, readyPath, h.ready)
 		engine.Handle(method, healthPath, h.ready)
 	}
-	engine.GET("/api/health", func(c *gin.Context) { c.Redirect(http.StatusPermanentRedirect, healthPath) })
+	engine.GET(oldHealthPath, func(c *gin.Context) { c.Redirect(http.StatusPermanentRedirect, healthPath) })
 }
 
 func (h *health) ready(c *gin.Context) {

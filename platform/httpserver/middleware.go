@@ -17,6 +17,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tickr/tickr/platform/telemetry"
 )
@@ -45,19 +46,25 @@ var methods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
 }
 
+// probes are the routes that nobody asks for: their requests are logged at
+// debug, and not traced.
+var probes = []string{livePath, readyPath, healthPath, oldHealthPath}
+
 // observer is the outermost middleware: it names each request, bounds it, and
-// leaves one line in the log and its metrics behind.
+// leaves one line in the log, its metrics and its span behind.
 type observer struct {
 	logger         *slog.Logger
+	tracer         trace.Tracer
 	requestContext func(context.Context) context.Context
 	requests       *prometheus.CounterVec
 	durations      *prometheus.HistogramVec
 }
 
-func newObserver(logger *slog.Logger, registry *prometheus.Registry, requestContext func(context.Context) context.Context) (*observer, error) {
+func newObserver(options Options) (*observer, error) {
 	o := &observer{
-		logger:         logger,
-		requestContext: requestContext,
+		logger:         options.Logger,
+		tracer:         options.TracerProvider.Tracer(telemetry.Scope),
+		requestContext: options.RequestContext,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "http_requests_total",
 			Help: "HTTP requests answered.",
@@ -68,7 +75,7 @@ func newObserver(logger *slog.Logger, registry *prometheus.Registry, requestCont
 			Buckets: prometheus.DefBuckets,
 		}, []string{"method", "route"}),
 	}
-	if err := errors.Join(registry.Register(o.requests), registry.Register(o.durations)); err != nil {
+	if err := errors.Join(options.Registry.Register(o.requests), options.Registry.Register(o.durations)); err != nil {
 		return nil, fmt.Errorf("register HTTP metrics: %w", err)
 	}
 	return o, nil
@@ -82,6 +89,10 @@ func (o *observer) observe(c *gin.Context) {
 	}
 	ctx, cancel := context.WithTimeout(telemetry.WithRequestID(c.Request.Context(), id), requestTimeout)
 	defer cancel()
+	ctx = continued(ctx, c.Request.Header)
+	if !slices.Contains(probes, c.FullPath()) {
+		ctx, _ = o.tracer.Start(ctx, "request", serverSpan)
+	}
 	if o.requestContext != nil {
 		ctx = o.requestContext(ctx)
 	}
@@ -106,50 +117,72 @@ func (o *observer) record(ctx context.Context, c *gin.Context, took time.Duratio
 	}
 	o.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
 	o.durations.WithLabelValues(method, route).Observe(took.Seconds())
+	endSpan(trace.SpanFromContext(ctx), method, route, status)
 
-	for _, fault := range c.Errors {
-		o.logger.ErrorContext(ctx, "request failed", slog.String("route", route), slog.Any("error", fault.Err))
-	}
-	level := slog.LevelInfo
-	if route == livePath || route == readyPath {
-		level = slog.LevelDebug
-	}
-	o.logger.LogAttrs(ctx, level, "request",
+	level, fault := slog.LevelInfo, faultOf(c)
+	attrs := []slog.Attr{
 		slog.String("method", method),
 		slog.String("route", route),
 		slog.Int("status", status),
 		slog.Duration("duration", took),
 		slog.Int("bytes", max(c.Writer.Size(), 0)),
 		slog.String("client", c.ClientIP()),
-	)
+	}
+	switch {
+	case fault != nil:
+		level = slog.LevelError
+		attrs = append(attrs, slog.Any("error", fault))
+		if p, ok := errors.AsType[*panicked](fault); ok {
+			attrs = append(attrs, slog.String("stack", string(p.stack)))
+		}
+	case slices.Contains(probes, route):
+		level = slog.LevelDebug
+	}
+	o.logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// recoverWith answers a panic with a 500, or cuts the connection when part of
-// an answer is out already, so that nobody takes the part for the whole.
-func recoverWith(logger *slog.Logger) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		defer func() {
-			reason := recover()
-			if reason == nil {
-				return
-			}
-			err, _ := reason.(error)
-			if errors.Is(err, http.ErrAbortHandler) {
-				panic(reason)
-			}
-			// huma panics when it cannot write.
-			if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-				c.Abort()
-				return
-			}
-			logger.ErrorContext(c.Request.Context(), "panic", slog.String("reason", fmt.Sprint(reason)), slog.String("stack", string(debug.Stack())))
-			if c.Writer.Written() {
-				panic(http.ErrAbortHandler)
-			}
-			internalError.write(c)
-		}()
-		c.Next()
+// faultOf returns why the request of c failed, if by a fault of ours.
+func faultOf(c *gin.Context) error {
+	faults := make([]error, len(c.Errors))
+	for i, fault := range c.Errors {
+		faults[i] = fault.Err
 	}
+	return errors.Join(faults...)
+}
+
+// panicked is what a handler panicked with, and where.
+type panicked struct {
+	reason any
+	stack  []byte
+}
+
+// Error is the reason.
+func (p *panicked) Error() string { return fmt.Sprint("panic: ", p.reason) }
+
+// recoverPanics answers a panic with a 500, or cuts the connection when part of
+// an answer is out already, so that nobody takes the part for the whole.
+func recoverPanics(c *gin.Context) {
+	defer func() {
+		reason := recover()
+		if reason == nil {
+			return
+		}
+		err, _ := reason.(error)
+		if errors.Is(err, http.ErrAbortHandler) {
+			panic(reason)
+		}
+		// huma panics when it cannot write.
+		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+			c.Abort()
+			return
+		}
+		_ = c.Error(&panicked{reason, debug.Stack()})
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler)
+		}
+		internalError.write(c)
+	}()
+	c.Next()
 }
 
 // corsFor lets browsers show answers to the front ends at the given origins.
@@ -160,7 +193,7 @@ func corsFor(origins []string) (gin.HandlerFunc, error) {
 	config := cors.Config{
 		AllowOrigins:  origins,
 		AllowMethods:  []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowHeaders:  []string{"Authorization", "Content-Type", "If-Match", requestIDHeader},
+		AllowHeaders:  []string{"Authorization", "Content-Type", "If-Match", requestIDHeader, traceHeader},
 		ExposeHeaders: []string{"ETag", "Location", requestIDHeader, "Retry-After"},
 		MaxAge:        10 * time.Minute,
 	}

@@ -1,6 +1,6 @@
 // Package httpserver is the program's HTTP side without its routes: gin and
 // huma set up with limits, strict JSON, problem documents, request ids, logs,
-// metrics, health, the OpenAPI document and a page to read it. It knows no
+// metrics, traces, health, the OpenAPI document and a page to read it. It knows no
 // module; modules register operations on Server.API.
 package httpserver
 
@@ -22,6 +22,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // BearerScheme is the name under which the OpenAPI document describes access
@@ -40,8 +42,9 @@ type Options struct {
 	// let read answers.
 	CORSOrigins []string
 
-	Logger   *slog.Logger         // nil: nothing is logged
-	Registry *prometheus.Registry // nil: a registry nobody reads
+	Logger         *slog.Logger         // nil: nothing is logged
+	Registry       *prometheus.Registry // nil: a registry nobody reads
+	TracerProvider trace.TracerProvider // nil: nothing is traced
 
 	// RequestContext, when given, derives the context that handlers get.
 	RequestContext func(context.Context) context.Context
@@ -65,8 +68,10 @@ type Server struct {
 // New returns a server that does not listen yet.
 func New(o Options) (*Server, error) {
 	setGlobals()
-	logger := cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
-	observer, err := newObserver(logger, cmp.Or(o.Registry, prometheus.NewRegistry()), o.RequestContext)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Registry = cmp.Or(o.Registry, prometheus.NewRegistry())
+	o.TracerProvider = cmp.Or[trace.TracerProvider](o.TracerProvider, noop.NewTracerProvider())
+	observer, err := newObserver(o)
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +90,13 @@ func New(o Options) (*Server, error) {
 	engine.HandleMethodNotAllowed = true
 	engine.UseRawPath = true // an encoded slash is no separator: a proxy in front does not take it for one either
 	engine.RedirectTrailingSlash = false
-	engine.Use(observer.observe, recoverWith(logger), allowOrigins, requireReadable)
+	engine.Use(observer.observe, recoverPanics, allowOrigins, requireReadable)
 	engine.NoRoute(standard(http.StatusNotFound, "There is nothing at this address.").write)
 	engine.NoMethod(standard(http.StatusMethodNotAllowed, "This address does not answer that method.").write)
 
 	s := &Server{
 		api:    humagin.New(engine, apiConfig(o.Title, o.Version)),
-		health: newHealth(o.Checks, logger),
+		health: newHealth(o.Checks, o.Logger),
 		http: &http.Server{
 			Handler:           engine,
 			ReadHeaderTimeout: headerTimeout,
@@ -99,7 +104,7 @@ func New(o Options) (*Server, error) {
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+			ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 		},
 	}
 	if o.Prepared != nil {

@@ -1,5 +1,6 @@
 // Package telemetry is how the program speaks of itself: structured logs that
-// name the request they belong to, and a registry of metrics.
+// name the request and the trace they belong to, a registry of metrics, and
+// traces, in whose spans are no values.
 package telemetry
 
 import (
@@ -7,12 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"sync/atomic"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // NewLogger returns a logger that writes records of at least the given level
 // (debug, info, warn or error; anything else is info) as text or, for the
-// format json, as JSON. To each record it adds the request_id and user_id of
-// the context that the record was logged with.
+// format json, as JSON. To each record it adds the request_id and user_id, and
+// the trace_id and span_id, of the context that the record was logged with.
 func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
@@ -60,12 +63,19 @@ func SetUserID(ctx context.Context, id string) {
 type handler struct{ slog.Handler }
 
 func (h handler) Handle(ctx context.Context, record slog.Record) error {
-	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+	r, requested := ctx.Value(requestKey{}).(*request)
+	span := trace.SpanContextFromContext(ctx)
+	if requested || span.IsValid() {
 		record = record.Clone()
+	}
+	if requested {
 		record.AddAttrs(slog.String("request_id", r.id))
 		if user := r.user.Load(); user != nil {
 			record.AddAttrs(slog.String("user_id", *user))
 		}
+	}
+	if span.IsValid() {
+		record.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
 	return h.Handler.Handle(ctx, record)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 )
 
 func TestLoggerNamesTheRequest(t *testing.T) {
@@ -22,6 +23,9 @@ func TestLoggerNamesTheRequest(t *testing.T) {
 	SetUserID(inner, "u-1")
 	logger.InfoContext(outer, "second")
 	logger.Info("third")
+	logger.InfoContext(trace.ContextWithSpanContext(outer, trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{0: 0xa, 15: 1}, SpanID: trace.SpanID{7: 2},
+	})), "fourth")
 
 	var lines []map[string]any
 	for decoder := json.NewDecoder(&out); decoder.More(); {
@@ -34,6 +38,10 @@ func TestLoggerNamesTheRequest(t *testing.T) {
 		{"level": "INFO", "msg": "first", "module": "users", "request_id": "r-1"},
 		{"level": "INFO", "msg": "second", "module": "users", "request_id": "r-1", "user_id": "u-1"},
 		{"level": "INFO", "msg": "third", "module": "users"},
+		{
+			"level": "INFO", "msg": "fourth", "module": "users", "request_id": "r-1", "user_id": "u-1",
+			"trace_id": "0a000000000000000000000000000001", "span_id": "0000000000000002",
+		},
 	}, lines)
 	require.Equal(t, "r-1", RequestID(inner))
 }

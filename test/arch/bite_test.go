@@ -16,6 +16,7 @@ const (
 	huma = "github.com/danielgtaylor/huma/v2"
 	bun  = "github.com/uptrace/bun"
 	env  = "github.com/caarlos0/env/v11"
+	otel = "go.opentelemetry.io/otel/trace"
 )
 
 // plants are wrong imports, each with the rules it breaks: no more, no fewer. They go into the product itself and into a sibling
@@ -49,6 +50,9 @@ var plants = []struct {
 	{in: "modules/seating/internal/adapters/postgres", imports: root + "/modules/users/usersfx", breaks: []string{"siblings meet only in contracts", "a module's wiring is for programs only"}},
 	{in: "modules/seating/internal/adapters/httpapi", imports: "github.com/allegro/bigcache/v3", breaks: []string{"a library stays in its home"}},
 
+	{in: "modules/users/internal/application", imports: otel, breaks: []string{"an application imports its domain, contracts and uuid", "a library stays in its home"}},
+	{in: "modules/users/internal/domain", imports: otel, breaks: []string{"a domain imports its contract and what canonical forms need", "a library stays in its home"}},
+	{in: "modules/users/usersfx", imports: otel, breaks: []string{"a library stays in its home"}},
 	{in: "modules/users/usersfx", imports: huma, breaks: []string{"a library stays in its home"}},
 	{in: "modules/users/usersfx", imports: root + "/modules/users/internal/userstest", breaks: []string{"what is for tests stays in tests"}},
 	{in: "modules/seating/seatingfx", imports: root + "/cmd/tickr/app", breaks: []string{"nothing knows the program it is part of"}},

@@ -29,6 +29,8 @@ func TestTheLinterBites(t *testing.T) {
 		{"modules/seating/internal/adapters/postgres", source("postgres", huma), "depguard", "HTTP belongs to"},
 		{"modules/seating/internal/adapters/postgres", source("postgres", fx), "depguard", "wiring belongs to"},
 		{"modules/seating/seatingfx", source("seatingfx", "github.com/allegro/bigcache/v3"), "depguard", "guarded cache"},
+		{"modules/seating/seatingfx", source("seatingfx", otel), "depguard", "spans belong to"},
+		{"cmd/tickr/app", source("app", otel), "depguard", "spans belong to"},
 		{"platform/telemetry", source("telemetry", root+"/modules/seating"), "depguard", "knows no module"},
 		{"platform/telemetry", source("telemetry", root+"/cmd/tickr/app"), "depguard", "nothing knows the program"},
 		{"modules/seating/internal/domain", `package domain; import clock "time"; var At = clock.Now()`, "forbidigo", "injected now"},
@@ -40,7 +42,7 @@ func TestTheLinterBites(t *testing.T) {
 		"modules/seating/internal/domain/fine.go":          `package domain; import _ "golang.org/x/text/unicode/norm"`,
 		"modules/seating/internal/adapters/httpapi/f.go":   source("httpapi", huma, root+"/modules/seating"),
 		"modules/seating/internal/adapters/postgres/f.go":  source("postgres", bun),
-		"modules/seating/internal/adapters/cache/cache.go": source("cache", "github.com/allegro/bigcache/v3"),
+		"modules/seating/internal/adapters/cache/cache.go": source("cache", "github.com/allegro/bigcache/v3", otel),
 		"platform/config/config.go":                        source("config"),
 	}
 

@@ -93,6 +93,7 @@ var testLibraries = []string{"github.com/stretchr/testify", "pgregory.net/rapid"
 
 // acquainted lists which packages of the platform know which others. The rest stand alone.
 var acquainted = map[string][]string{
+	"database":         {"telemetry"},
 	"database/migrate": {"database"},
 	"database/dbtest":  {"database", "database/embedded", "database/migrate"},
 	"database/inspect": {"database"},
@@ -116,6 +117,7 @@ var homes = []home{
 	{[]string{"github.com/wneessen/go-mail"}, at("", "mail")},
 	{[]string{"github.com/caarlos0/env"}, at("platform/config", "")},
 	{[]string{"github.com/spf13/cobra"}, in(program)},
+	{[]string{"go.opentelemetry.io"}, in(platform, adapter)},
 }
 
 // in is a home that is a layer.

@@ -50,7 +50,7 @@ func Core(cfg config.Config, logger *slog.Logger, extra ...fx.Option) fx.Option 
 		}),
 		fx.StopTimeout(StopTimeout+cfg.HTTP.ShutdownDelay),
 		fx.Supply(cfg, logger),
-		fx.Provide(telemetry.NewRegistry, newDatabase, newMigrator),
+		fx.Provide(telemetry.NewRegistry, newTracing, newDatabase, newMigrator),
 		modules,
 		fx.Options(extra...),
 	)
@@ -62,11 +62,28 @@ type Listeners struct{ API, Ops net.Listener }
 // Serve is Core and the servers on their listeners. Ready is called once the database is prepared and requests are answered.
 func Serve(cfg config.Config, logger *slog.Logger, listeners Listeners, ready func(), extra ...fx.Option) fx.Option {
 	return fx.Options(
+		fx.Invoke(func(*telemetry.Tracing) {}), // built first, so stopped last: what the others do to their end is traced
 		Core(cfg, logger, extra...),
 		fx.Supply(listeners),
 		fx.Provide(newPreparation, newServer),
 		fx.Invoke(registerMetrics, func(lc fx.Lifecycle, p *startup.Preparation, stop fx.Shutdowner) { prepare(lc, p, ready, stop, logger) }, serve),
 	)
+}
+
+func newTracing(lc fx.Lifecycle, cfg config.Config, logger *slog.Logger) (*telemetry.Tracing, error) {
+	headers, err := cfg.Tracing.HeaderFields()
+	if err != nil {
+		return nil, err
+	}
+	tracing, err := telemetry.NewTracing(context.Background(), telemetry.TracingOptions{
+		Endpoint: cfg.Tracing.Endpoint, Headers: headers, Service: cfg.Tracing.ServiceName, Version: Version(),
+		Sampler: cfg.Tracing.Sampler, SamplerArg: cfg.Tracing.SamplerArg, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.StopHook(tracing.Stop))
+	return tracing, nil
 }
 
 func newDatabase(lc fx.Lifecycle, cfg config.Config) (*database.Handle, error) {
@@ -152,9 +169,9 @@ type routes struct {
 	Routes []func(httpserver.API) `group:"routes"`
 }
 
-func newServer(cfg config.Config, registry *prometheus.Registry, db *database.Handle, p *startup.Preparation, r routes, logger *slog.Logger) (*httpserver.Server, error) {
+func newServer(cfg config.Config, registry *prometheus.Registry, tracing *telemetry.Tracing, db *database.Handle, p *startup.Preparation, r routes, logger *slog.Logger) (*httpserver.Server, error) {
 	server, err := httpserver.New(httpserver.Options{
-		Title: title, Version: Version(), Logger: logger, Registry: registry,
+		Title: title, Version: Version(), Logger: logger, Registry: registry, TracerProvider: tracing,
 		TrustedProxies: cfg.HTTP.TrustedProxies, CORSOrigins: cfg.HTTP.CORSOrigins,
 		RequestContext: func(ctx context.Context) context.Context { return database.WithBudget(ctx, database.RequestBudget) },
 		Prepared:       p.Done,

@@ -23,9 +23,29 @@ import (
 
 // Not parallel: a test beside it would leave goroutines of its own.
 func TestStoppedProgramLeavesNoGoroutine(t *testing.T) {
-	db := dbtest.Empty(t)
+	requireNoGoroutineOf(t, configuration(t, dbtest.Empty(t).DSN))
+}
+
+// Also one whose traces nobody takes. Its requests and its stop do not wait for that.
+func TestSilentCollectorHoldsNobodyUp(t *testing.T) {
+	collector, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and answers nothing
+	require.NoError(t, err)
+	defer func() { _ = collector.Close() }()
+	cfg := configuration(t, dbtest.Empty(t).DSN)
+	cfg.Tracing.Endpoint = "http://" + collector.Addr().String()
+	p := requireNoGoroutineOf(t, cfg)
+	require.Len(t, p.log.records(t, "the last traces are lost"), 1)
+	require.LessOrEqual(t, len(p.log.records(t, "traces cannot be exported")), 1)
+	for _, line := range p.log.records(t, "request") {
+		require.Less(t, time.Duration(line["duration"].(float64)), 5*time.Second, line)
+	}
+}
+
+// requireNoGoroutineOf runs a program, uses it and stops it.
+func requireNoGoroutineOf(t *testing.T, cfg config.Config) *program {
+	t.Helper()
 	before := goleak.IgnoreCurrent()
-	p := build(t, configuration(t, db.DSN))
+	p := build(t, cfg)
 	require.NoError(t, p.Start(t.Context()))
 	p.awaitReady()
 	token := p.logIn()
@@ -36,6 +56,7 @@ func TestStoppedProgramLeavesNoGoroutine(t *testing.T) {
 	require.NoError(t, p.stop())
 	p.http.CloseIdleConnections()
 	goleak.VerifyNone(t, before)
+	return p
 }
 
 // Also one that never found its database.
@@ -111,7 +132,7 @@ func TestStopsInOrder(t *testing.T) {
 	for _, hook := range p.log.records(t, "OnStop hook executed") {
 		order = append(order, hook["callee"].(string))
 	}
-	for i, callee := range []string{"app.serve.", "app.prepare.", "usersfx.relayTask.", "cache.(*Cache).Close", "database.(*Handle).Close"} {
+	for i, callee := range []string{"app.serve.", "app.prepare.", "usersfx.relayTask.", "cache.(*Cache).Close", "database.(*Handle).Close", "telemetry.(*Tracing).Stop"} {
 		require.Contains(t, order[i], callee, order)
 	}
 }
@@ -131,7 +152,7 @@ func TestHangingRequestDoesNotKeepItFromStopping(t *testing.T) {
 	require.ErrorIs(t, p.stop(), context.DeadlineExceeded, "a request that was cut off is not a clean stop")
 	require.Less(t, time.Since(begin), app.StopTimeout)
 	require.Zero(t, <-cut)
-	require.Len(t, p.log.records(t, "OnStop hook executed"), 4, "what comes after was stopped, too")
+	require.Len(t, p.log.records(t, "OnStop hook executed"), 5, "what comes after was stopped, too")
 }
 
 func TestProfileDoesNotDelayTheStop(t *testing.T) {

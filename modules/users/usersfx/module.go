@@ -25,10 +25,11 @@ import (
 	"github.com/tickr/tickr/platform/database"
 	"github.com/tickr/tickr/platform/httpserver"
 	"github.com/tickr/tickr/platform/startup"
+	"github.com/tickr/tickr/platform/telemetry"
 )
 
-// Module gives siblings users.Directory and operators' commands Operator. It needs config.Config, *database.Handle and
-// *slog.Logger, and adds to the groups "migrations" (fs.FS), "models" (any: a bun model), "routes" (func(httpserver.API)),
+// Module gives siblings users.Directory and operators' commands Operator. It needs config.Config, *database.Handle, *slog.Logger and
+// *telemetry.Tracing, and adds to the groups "migrations" (fs.FS), "models" (any: a bun model), "routes" (func(httpserver.API)),
 // "startup" (startup.Task), "metrics" (prometheus.Collector) and "statements" (inspect.Catalogue).
 var Module = fx.Module("users",
 	fx.Provide(
@@ -87,7 +88,15 @@ func secrets(cfg config.Config) []string {
 
 func newSealer(cfg config.Config) (domain.Sealer, error) { return domain.NewSealer(secrets(cfg)...) }
 
-func newMailer(cfg config.Config) (application.Mailer, error) {
+func newMailer(cfg config.Config, tracing *telemetry.Tracing) (application.Mailer, error) {
+	mailer, err := newDriver(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return mail.Traced(mailer, tracing), nil
+}
+
+func newDriver(cfg config.Config) (application.Mailer, error) {
 	if cfg.Mail.Driver == "smtp" {
 		return mail.NewSMTP(mail.SMTPOptions{
 			URL: cfg.Mail.SMTPURL.Reveal(), From: cfg.Mail.From, PublicURL: cfg.Mail.PublicURL,

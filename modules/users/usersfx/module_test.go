@@ -25,6 +25,7 @@ import (
 	"github.com/tickr/tickr/platform/database"
 	"github.com/tickr/tickr/platform/database/dbtest"
 	"github.com/tickr/tickr/platform/startup"
+	"github.com/tickr/tickr/platform/telemetry"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -44,7 +45,9 @@ func surroundings(t *testing.T, db *database.Handle, change func(*config.Config)
 	if change != nil {
 		change(&cfg)
 	}
-	return fx.Options(fx.NopLogger, fx.Supply(cfg, db, slog.New(slog.DiscardHandler)), usersfx.Module)
+	tracing, err := telemetry.NewTracing(t.Context(), telemetry.TracingOptions{})
+	require.NoError(t, err)
+	return fx.Options(fx.NopLogger, fx.Supply(cfg, db, tracing, slog.New(slog.DiscardHandler)), usersfx.Module)
 }
 
 type Module struct {

@@ -85,7 +85,7 @@ func New(o Options) (*Cache, error) {
 }
 
 // User implements application.Cache. Calls for one user that miss together share one load. It gets a context of its own, which
-// ends after Options.LoadTime and carries no value of theirs; a call whose ctx ends meanwhile, or who may spend no more, fails, and
+// ends after Options.LoadTime and carries no value of theirs but the first one's trace; a call whose ctx ends meanwhile, or who may spend no more, fails, and
 // the others do not.
 func (c *Cache) User(ctx context.Context, id users.ID, load func(context.Context) (users.User, error)) (users.User, error) {
 	return c.users.read(ctx, id, load)

@@ -8,14 +8,18 @@ import (
 	"runtime/debug"
 
 	"github.com/google/uuid"
+
+	"github.com/tickr/tickr/platform/telemetry"
 )
 
 // share waits for the load of id that is under way, or starts it. Readers share a load only within one generation: who reads after
 // a change was acknowledged does not join a load that began before.
 //
 // A reader whose ctx ends, or who may spend no more, stops waiting, and only that one: the load is nobody's. A panic of load is raised in all who wait.
-func (s *shelf[V]) share(ctx context.Context, id uuid.UUID, load func(context.Context) (V, error)) (V, error) {
+func (s *shelf[V]) share(ctx context.Context, id uuid.UUID, load func(context.Context) (V, error)) (_ V, err error) {
 	var none V
+	ctx, end := telemetry.Step(ctx, "load "+s.kind)
+	defer func() { end(err) }()
 	ctx, done := s.spend(ctx)
 	defer done()
 	if err := ctx.Err(); err != nil { // a load for nobody
@@ -23,7 +27,7 @@ func (s *shelf[V]) share(ctx context.Context, id uuid.UUID, load func(context.Co
 	}
 	f := s.store.begin(id)
 	flight := string(binary.BigEndian.AppendUint64(id[:], f.generation))
-	landed := s.flights.DoChan(flight, func() (any, error) { return s.fly(id, f, load) })
+	landed := s.flights.DoChan(flight, func() (any, error) { return s.fly(ctx, id, f, load) })
 	select {
 	case <-ctx.Done():
 		return none, fmt.Errorf("wait for %s: %w", s.kind, ctx.Err())
@@ -42,9 +46,9 @@ func (s *shelf[V]) share(ctx context.Context, id uuid.UUID, load func(context.Co
 	}
 }
 
-// fly loads and remembers a value and returns its encoding. The load has a context without the first reader's cancellation, database
-// budget and transaction, which are not those of the others.
-func (s *shelf[V]) fly(id uuid.UUID, f fill, load func(context.Context) (V, error)) (encoded []byte, err error) {
+// fly loads and remembers a value and returns its encoding. The load is part of the first reader's trace, but has a context without
+// that one's cancellation, database budget and transaction, which are not those of the others.
+func (s *shelf[V]) fly(first context.Context, id uuid.UUID, f fill, load func(context.Context) (V, error)) (encoded []byte, err error) {
 	defer func() {
 		// Nobody could recover it in this goroutine: the program would end.
 		if reason := recover(); reason != nil {
@@ -57,7 +61,7 @@ func (s *shelf[V]) fly(id uuid.UUID, f fill, load func(context.Context) (V, erro
 			return encoded, nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.loadTime)
+	ctx, cancel := context.WithTimeout(telemetry.WithTraceOf(context.Background(), first), s.loadTime)
 	defer cancel()
 	value, err := load(ctx)
 	if err != nil {

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/tickr/tickr/modules/users"
 )
@@ -239,4 +242,25 @@ func TestAbsenceIsNotRemembered(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, user.ID, owner)
 	})
+}
+
+// The load is shared, but one of the readers must have its trace: the first.
+func TestLoadIsPartOfTheFirstReadersTrace(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test")
+	ctx, request := tracer.Start(t.Context(), "request")
+	c, user := open(t, Options{}), sample()
+	_, err := c.User(ctx, user.ID, func(ctx context.Context) (users.User, error) {
+		_, query := tracer.Start(ctx, "query")
+		query.End()
+		return users.User{}, users.ErrNotFound
+	})
+	require.ErrorIs(t, err, users.ErrNotFound)
+
+	query, load := spans.Ended()[0], spans.Ended()[1]
+	require.Equal(t, "load user", load.Name())
+	require.Equal(t, request.SpanContext().SpanID(), load.Parent().SpanID())
+	require.Equal(t, load.SpanContext().SpanID(), query.Parent().SpanID())
+	require.NotContains(t, fmt.Sprint(load.Attributes(), load.Status(), load.Events()), user.ID.String())
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/platform/telemetry"
 )
 
 const (
@@ -93,10 +94,11 @@ func (h *Hasher) Hash(ctx context.Context, p domain.Password) (string, error) {
 func (h *Hasher) Verify(ctx context.Context, p domain.Password, hash string) (bool, error) {
 	password := []byte(p.Reveal())
 	compare, fault := h.comparison(hash)
-	if err := h.wait(ctx); err != nil {
+	done, err := h.turn(ctx)
+	if err != nil {
 		return false, err
 	}
-	defer func() { <-h.turns }()
+	defer done()
 	if compare == nil || len(password) > maxPassword {
 		return h.refuse(), fault
 	}
@@ -143,16 +145,28 @@ func (h *Hasher) Outdated(p domain.Password, hash string) bool {
 
 // key waits for a turn and derives a key from a password. It fails with users.ErrOverloaded when the turn takes too long to come.
 func (h *Hasher) key(ctx context.Context, password string, p Params, salt []byte, size uint32) ([]byte, error) {
-	if err := h.wait(ctx); err != nil {
+	done, err := h.turn(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer func() { <-h.turns }()
+	defer done()
 	return h.derive([]byte(password), salt, p.Passes, p.Memory, p.Threads, size), nil
 }
 
-func (h *Hasher) wait(ctx context.Context) error {
+// turn waits for a turn and returns what ends it.
+func (h *Hasher) turn(ctx context.Context) (done func(), err error) {
+	if err := h.wait(ctx); err != nil {
+		return nil, err
+	}
+	_, end := telemetry.Step(ctx, "hash password")
+	return func() { end(nil); <-h.turns }, nil
+}
+
+func (h *Hasher) wait(ctx context.Context) (err error) {
 	h.waiting.Add(1)
 	defer h.waiting.Add(-1)
+	ctx, end := telemetry.Step(ctx, "wait to hash password")
+	defer func() { end(err) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, h.maxWait, users.ErrOverloaded)
 	defer cancel()
 	if ctx.Err() == nil {

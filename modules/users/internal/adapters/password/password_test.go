@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
@@ -215,4 +218,24 @@ tickr_password_hashes_waiting 1
 `)))
 		free()
 	})
+}
+
+func TestTracesWaitingAndHashing(t *testing.T) {
+	t.Parallel()
+	spans := tracetest.NewSpanRecorder()
+	ctx, request := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)).Tracer("test").Start(t.Context(), "request")
+	h := New(Options{Params: cheap, Parallelism: 1, MaxWait: time.Millisecond})
+	_, err := h.Hash(ctx, domain.GivenPassword("canary"))
+	require.NoError(t, err)
+	h.turns <- struct{}{}
+	_, err = h.Verify(ctx, domain.GivenPassword("canary"), sampleHash)
+	require.ErrorIs(t, err, users.ErrOverloaded)
+
+	var told []string
+	for _, span := range spans.Ended() {
+		require.Equal(t, request.SpanContext().SpanID(), span.Parent().SpanID())
+		require.NotContains(t, fmt.Sprint(span.Attributes(), span.Status(), span.Events()), "canary")
+		told = append(told, span.Name()+" "+span.Status().Code.String())
+	}
+	require.Equal(t, []string{"wait to hash password Unset", "hash password Unset", "wait to hash password Error"}, told)
 }

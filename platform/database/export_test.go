@@ -1,0 +1,4 @@
+package database
+
+// Describe is describe.
+var Describe = describe
