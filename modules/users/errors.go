@@ -4,7 +4,7 @@ import "errors"
 
 // The expected failures of the module. Compare with errors.Is.
 var (
-	// ErrNotFound: there is no such user.
+	// ErrNotFound: there is no such user, or no such session of theirs.
 	ErrNotFound = errors.New("user not found")
 	// ErrDeactivated: the user exists and is deactivated.
 	ErrDeactivated = errors.New("user is deactivated")

@@ -35,5 +35,5 @@ func (s *Story) TestEveryRouteIsGuardedAsItSays() {
 		}
 	}
 	s.Equal(6, open, "registering, verifying, logging in and out, refreshing by two paths")
-	s.Equal(12, guarded)
+	s.Equal(17, guarded)
 }

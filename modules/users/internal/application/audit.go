@@ -131,3 +131,58 @@ func valueOf(text *string) string {
 	}
 	return *text
 }
+
+// TrailPage asks for a part of an audit trail: the newest acts, or what follows the cursor that an earlier answer gave.
+type TrailPage struct {
+	Limit  int // 1 to MaxLimit
+	Cursor string
+}
+
+func (p TrailPage) parse() (*Cursor, error) {
+	var invalid domain.InvalidError
+	checkLimit(&invalid, p.Limit)
+	var after *Cursor
+	if p.Cursor != "" {
+		after = new(domain.Field(&invalid, "cursor", p.Cursor, ParseCursor))
+	}
+	return after, invalid.Err()
+}
+
+// Validate fails with *domain.InvalidError naming every wrong field.
+func (p TrailPage) Validate() error {
+	_, err := p.parse()
+	return err
+}
+
+// Trail is a part of an audit trail, newest first.
+type Trail struct {
+	Entries []AuditEntry
+	Limit   int
+	Next    string // cursor of what follows, empty at the end
+}
+
+// TrailOf returns what was done to any account, also to one that is gone. It fails with users.ErrForbidden, *domain.InvalidError, or
+// users.ErrNotFound when nobody has the ID and nothing is known of it.
+func (s *Service) TrailOf(ctx context.Context, actor Actor, id users.ID, p TrailPage) (Trail, error) {
+	if err := actor.May(ViewTrail); err != nil {
+		return Trail{}, err
+	}
+	after, err := p.parse()
+	if err != nil {
+		return Trail{}, err
+	}
+	found, err := s.Audit.OfSubject(ctx, id, p.Limit+1, after) // one more tells whether anything follows
+	if err != nil {
+		return Trail{}, err
+	}
+	trail := Trail{Entries: found, Limit: p.Limit}
+	switch {
+	case len(found) == 0 && after == nil:
+		_, err = s.view(ctx, id)
+	case len(found) > p.Limit:
+		trail.Entries = found[:p.Limit]
+		last := trail.Entries[p.Limit-1]
+		trail.Next = Cursor{CreatedAt: last.CreatedAt, ID: last.ID}.String()
+	}
+	return trail, err
+}

@@ -80,12 +80,16 @@ type Listed struct {
 	Next  string // cursor of what follows, empty at the end
 }
 
+func checkLimit(invalid *domain.InvalidError, limit int) {
+	if limit < 1 || limit > MaxLimit {
+		invalid.Add("limit", &domain.Violation{Code: domain.CodeOutOfRange, Message: "must be between 1 and 100"})
+	}
+}
+
 func (l Listing) parse() (Page, error) {
 	var invalid domain.InvalidError
 	page := Page{Limit: l.Limit, Offset: (l.Page - 1) * l.Limit}
-	if l.Limit < 1 || l.Limit > MaxLimit {
-		invalid.Add("limit", &domain.Violation{Code: domain.CodeOutOfRange, Message: "must be between 1 and 100"})
-	}
+	checkLimit(&invalid, l.Limit)
 	switch {
 	case l.Page < 1 || l.Page > MaxOffset:
 		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "must be between 1 and 1000000"})

@@ -18,6 +18,9 @@ const (
 	UpdateOwnProfile  UseCase = "update own profile"
 	ChangeOwnPassword UseCase = "change own password"
 	DeactivateOwn     UseCase = "deactivate own account"
+	ViewOwnSessions   UseCase = "view own sessions"
+	EndOwnSession     UseCase = "end an own session"
+	EndOtherSessions  UseCase = "end the other own sessions"
 
 	ListUsers      UseCase = "list users"
 	ViewUser       UseCase = "view a user"
@@ -25,6 +28,8 @@ const (
 	UpdateUser     UseCase = "update a user"
 	DeactivateUser UseCase = "deactivate a user"
 	ReactivateUser UseCase = "reactivate a user"
+	EndSessions    UseCase = "end all sessions of a user"
+	ViewTrail      UseCase = "view the audit trail of a user"
 	BatchUsers     UseCase = "view users by ID"
 	ViewStats      UseCase = "view statistics"
 )
@@ -35,6 +40,9 @@ var policy = map[UseCase][]users.Role{
 	UpdateOwnProfile:  users.Roles(),
 	ChangeOwnPassword: users.Roles(),
 	DeactivateOwn:     users.Roles(),
+	ViewOwnSessions:   users.Roles(),
+	EndOwnSession:     users.Roles(),
+	EndOtherSessions:  users.Roles(),
 
 	ListUsers:      {users.Admin},
 	ViewUser:       {users.Admin},
@@ -42,6 +50,8 @@ var policy = map[UseCase][]users.Role{
 	UpdateUser:     {users.Admin},
 	DeactivateUser: {users.Admin},
 	ReactivateUser: {users.Admin},
+	EndSessions:    {users.Admin},
+	ViewTrail:      {users.Admin},
 	BatchUsers:     {users.Admin},
 	ViewStats:      {users.Admin},
 }

@@ -34,6 +34,27 @@ func matrix() map[application.UseCase]useCase {
 		application.DeactivateOwn: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
 			return w.DeactivateOwn(ctx, actor)
 		}},
+		application.ViewOwnSessions: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
+			_, err := w.OwnSessions(ctx, actor)
+			return err
+		}},
+		application.EndOwnSession: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
+			live, err := w.Sessions.Live(ctx, actor.ID, 1, w.clock.Now())
+			if err != nil {
+				return err
+			}
+			return w.EndOwnSession(ctx, actor, live[0].State().ID)
+		}},
+		application.EndOtherSessions: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
+			return w.EndOtherSessions(ctx, actor)
+		}},
+		application.EndSessions: {admins, func(ctx context.Context, w *world, actor application.Actor, target users.ID) error {
+			return w.EndSessions(ctx, actor, target)
+		}},
+		application.ViewTrail: {admins, func(ctx context.Context, w *world, actor application.Actor, target users.ID) error {
+			_, err := w.TrailOf(ctx, actor, target, application.TrailPage{Limit: 20})
+			return err
+		}},
 		application.ListUsers: {admins, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
 			_, err := w.List(ctx, actor, application.Listing{Page: 1, Limit: 20})
 			return err
@@ -85,6 +106,7 @@ func TestEveryRoleAndUseCase(t *testing.T) {
 				w.admin() // besides the actor, so that it is never the last
 				target := w.account("target@example.com")
 				actor := actorOf(w.account("actor@example.com", inRole(role)))
+				w.session(actor.ID)
 				if slices.Contains(row.allowed, role) {
 					require.NoError(t, actor.May(uc))
 					require.NoError(t, row.call(t.Context(), w, actor, target.ID))

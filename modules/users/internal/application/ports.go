@@ -69,6 +69,8 @@ type Sessions interface {
 	Save(ctx context.Context, s *domain.Session) error
 	ByID(ctx context.Context, id uuid.UUID) (*domain.Session, error)
 	LockByID(ctx context.Context, id uuid.UUID) (*domain.Session, error)
+	// Live returns at most limit of the user's sessions that have neither ended nor expired at now, the one begun last first.
+	Live(ctx context.Context, user users.ID, limit int, now time.Time) ([]*domain.Session, error)
 	// EndAll ends the user's live sessions except one (uuid.Nil: none is spared) and returns the IDs of the ended.
 	EndAll(ctx context.Context, user users.ID, except uuid.UUID, reason string, now time.Time) ([]uuid.UUID, error)
 }

@@ -115,6 +115,14 @@ func (w *world) login(email string) (application.Tokens, application.Actor) {
 	return tokens, actor
 }
 
+// session starts another session of a user and returns its ID.
+func (w *world) session(user users.ID) uuid.UUID {
+	w.t.Helper()
+	session, _ := domain.StartSession(userstest.NewID(), user, w.RefreshKeys[0], userstest.Here, w.clock.Now(), time.Hour)
+	require.NoError(w.t, w.Sessions.Insert(w.t.Context(), session))
+	return session.State().ID
+}
+
 // stored returns a user as the storage has it.
 func (w *world) stored(id users.ID) users.User {
 	w.t.Helper()

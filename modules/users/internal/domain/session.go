@@ -19,6 +19,8 @@ const (
 	EndedByReuse        = "refresh_token_reuse"
 	EndedByDeactivation = "deactivation"
 	EndedByPassword     = "password_change"
+	EndedByOwner        = "ended_by_owner"
+	EndedByAdmin        = "ended_by_admin"
 )
 
 // SessionState is what is stored of a session: a family of refresh tokens, each the successor of the one before.
@@ -55,6 +57,14 @@ func (s *Session) State() SessionState { return s.state }
 // Live reports whether the session can still be used.
 func (s *Session) Live(now time.Time) bool {
 	return s.state.EndedAt == nil && now.Before(s.state.ExpiresAt)
+}
+
+// LastUsed returns when a token of the session was last exchanged, or when it began.
+func (s *Session) LastUsed() time.Time {
+	if s.state.ExchangedAt != nil {
+		return *s.state.ExchangedAt
+	}
+	return s.state.CreatedAt
 }
 
 // Knows reports whether token is, or once was, one of this session.

@@ -42,6 +42,7 @@ func TestStartSession(t *testing.T) {
 	require.Equal(t, domain.SessionState{
 		ID: sessionID, UserID: userID, TokenHash: first.Hash(), CreatedAt: start, ExpiresAt: start.Add(sessionTTL), Origin: home,
 	}, session.State())
+	require.Equal(t, start, session.LastUsed())
 	require.Equal(t, session, domain.RestoreSession(session.State()))
 }
 
@@ -56,6 +57,7 @@ func TestExchangeExtendsTheSession(t *testing.T) {
 		ID: sessionID, UserID: userID, TokenHash: second.Hash(), PreviousHash: first.Hash(), ExchangedAt: &now,
 		CreatedAt: start, ExpiresAt: now.Add(sessionTTL), Origin: away,
 	}, session.State())
+	require.Equal(t, now, session.LastUsed())
 }
 
 func TestGraceAnswersWithTheSameSuccessor(t *testing.T) {

@@ -121,6 +121,23 @@ func (r memorySessions) LockByID(ctx context.Context, id uuid.UUID) (*domain.Ses
 	return r.ByID(ctx, id)
 }
 
+func (r memorySessions) Live(ctx context.Context, user users.ID, limit int, now time.Time) (live []*domain.Session, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		for _, state := range t.sessions {
+			if session := domain.RestoreSession(state); state.UserID == user && session.Live(now) {
+				live = append(live, session)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(live, func(a, b *domain.Session) int {
+		return cmp.Or(b.State().CreatedAt.Compare(a.State().CreatedAt), compareIDs(b.State().ID, a.State().ID))
+	})
+	return live[:min(limit, len(live))], err
+}
+
+func compareIDs(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }
+
 func (r memorySessions) EndAll(
 	ctx context.Context, user users.ID, except uuid.UUID, reason string, now time.Time,
 ) (ended []uuid.UUID, err error) {

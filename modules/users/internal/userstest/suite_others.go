@@ -135,6 +135,38 @@ func (s *RepositorySuite) TestSessionRoundTrip() {
 	s.Require().ErrorIs(err, users.ErrNotFound)
 }
 
+// TestLiveSessions checks which sessions are listed, in which order, and how many.
+func (s *RepositorySuite) TestLiveSessions() {
+	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
+	start := func(user users.ID, at, ttl time.Duration) uuid.UUID {
+		session, _ := domain.StartSession(NewID(), user, refreshKey(s.T()), Here, day.Add(at), ttl)
+		s.Require().NoError(s.db.Sessions.Insert(s.ctx, session))
+		return session.State().ID
+	}
+	start(bob.ID(), 0, time.Hour)
+	start(ana.ID(), 0, time.Minute) // expires at the moment asked for
+	ended := domain.RestoreSession(s.startSession(ana.ID()))
+	ended.End(domain.EndedByLogout, day)
+	s.Require().NoError(s.db.Sessions.Save(s.ctx, ended))
+	third, second := start(ana.ID(), time.Second, time.Hour), start(ana.ID(), time.Second, time.Hour)
+	last, first := start(ana.ID(), 0, time.Minute+time.Microsecond), start(ana.ID(), 2*time.Second, time.Hour)
+
+	list := func(limit int) (ids []uuid.UUID) {
+		live, err := s.db.Sessions.Live(s.ctx, ana.ID(), limit, day.Add(time.Minute))
+		s.Require().NoError(err)
+		for _, session := range live {
+			ids = append(ids, session.State().ID)
+		}
+		return ids
+	}
+	s.Equal([]uuid.UUID{first, second, third, last}, list(10))
+	s.Equal([]uuid.UUID{first, second, third}, list(3))
+	live, err := s.db.Sessions.Live(s.ctx, ana.ID(), 1, day)
+	s.Require().NoError(err)
+	s.Equal(Here, live[0].State().Origin)
+	s.Equal(first, live[0].State().ID)
+}
+
 // TestEndingAllSessions checks which sessions end, with what reason, and that exactly those are named.
 func (s *RepositorySuite) TestEndingAllSessions() {
 	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))

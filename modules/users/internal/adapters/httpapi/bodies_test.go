@@ -42,6 +42,8 @@ func routesWithBody() map[string]map[string]any {
 var routesWithoutBody = []string{
 	"GET /api/users/me", "DELETE /api/users/me", "GET /api/users", "GET /api/users/stats",
 	"GET /api/users/" + unknownID.String(), "POST /api/users/" + unknownID.String() + "/reactivate",
+	"GET /api/users/me/sessions", "DELETE /api/users/me/sessions", "DELETE /api/users/me/sessions/" + unknownID.String(),
+	"DELETE /api/users/" + unknownID.String() + "/sessions", "GET /api/users/" + unknownID.String() + "/audit",
 }
 
 func TestUnreadableBodiesOnEveryRoute(t *testing.T) {

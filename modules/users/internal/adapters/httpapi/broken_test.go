@@ -34,35 +34,46 @@ func newCrowd(t *testing.T, changes ...func(*application.Deps)) crowd {
 	return crowd{w, ana, w.login(ana.Email), w.mailedToken()}
 }
 
-// requests returns the body of a request to every route that succeeds; {id} stands for Ana.
+// requests returns the body of a request to every route that succeeds; {id} stands for Ana, or her session.
 func (c crowd) requests() map[string]string {
 	refresh := with(map[string]any{"refreshToken": c.own.Refresh})
 	return map[string]string{
-		"POST /api/auth/register":         with(registration),
-		"POST /api/auth/verify-email":     with(map[string]any{"token": c.verify}),
-		"POST /api/auth/login":            with(map[string]any{"email": c.ana.Email, "password": password}),
-		"POST /api/auth/refresh":          refresh,
-		"POST /api/auth/refresh-token":    refresh,
-		"POST /api/auth/logout":           refresh,
-		"GET /api/users/me":               "",
-		"PUT /api/users/me":               with(names, map[string]any{"phone": number}),
-		"DELETE /api/users/me":            "",
-		"PATCH /api/users/me/password":    with(map[string]any{"currentPassword": password, "newPassword": newPassword}),
-		"GET /api/users":                  "",
-		"POST /api/users":                 with(account),
-		"POST /api/users/batch":           with(map[string]any{"ids": []any{c.ana.ID}}),
-		"GET /api/users/stats":            "",
-		"GET /api/users/{id}":             "",
-		"PATCH /api/users/{id}":           `{"firstName":"Zoe","role":"PARTICIPANT","phone":"` + number + `"}`,
-		"POST /api/users/{id}/deactivate": "",
-		"POST /api/users/{id}/reactivate": "",
+		"POST /api/auth/register":            with(registration),
+		"POST /api/auth/verify-email":        with(map[string]any{"token": c.verify}),
+		"POST /api/auth/login":               with(map[string]any{"email": c.ana.Email, "password": password}),
+		"POST /api/auth/refresh":             refresh,
+		"POST /api/auth/refresh-token":       refresh,
+		"POST /api/auth/logout":              refresh,
+		"GET /api/users/me":                  "",
+		"PUT /api/users/me":                  with(names, map[string]any{"phone": number}),
+		"DELETE /api/users/me":               "",
+		"PATCH /api/users/me/password":       with(map[string]any{"currentPassword": password, "newPassword": newPassword}),
+		"GET /api/users/me/sessions":         "",
+		"DELETE /api/users/me/sessions":      "",
+		"DELETE /api/users/me/sessions/{id}": "",
+		"GET /api/users":                     "",
+		"POST /api/users":                    with(account),
+		"POST /api/users/batch":              with(map[string]any{"ids": []any{c.ana.ID}}),
+		"GET /api/users/stats":               "",
+		"GET /api/users/{id}":                "",
+		"PATCH /api/users/{id}":              `{"firstName":"Zoe","role":"PARTICIPANT","phone":"` + number + `"}`,
+		"POST /api/users/{id}/deactivate":    "",
+		"POST /api/users/{id}/reactivate":    "",
+		"DELETE /api/users/{id}/sessions":    "",
+		"GET /api/users/{id}/audit":          "",
 	}
 }
 
 // ask makes the request of a route in Ana's name.
 func (c crowd) ask(route string) answer {
 	c.t.Helper()
-	return c.send(strings.Replace(route, "{id}", c.ana.ID.String(), 1), c.own.Access, c.requests()[route])
+	id := c.ana.ID
+	if strings.HasSuffix(route, "/sessions/{id}") {
+		claims, err := c.service.AccessTokens.Verify(c.own.Access)
+		require.NoError(c.t, err)
+		id = claims.Session
+	}
+	return c.send(strings.Replace(route, "{id}", id.String(), 1), c.own.Access, c.requests()[route])
 }
 
 // Whichever statement fails, the answer is a 500 that says nothing, and nothing is stored.

@@ -24,7 +24,7 @@ var expected = []struct {
 	{users.ErrEmailNotVerified, http.StatusForbidden, "email_not_verified", "Verify the e-mail address first; its link was mailed."},
 	{users.ErrDeactivated, http.StatusForbidden, "account_deactivated", "The account is deactivated."},
 	{users.ErrForbidden, http.StatusForbidden, "forbidden", "Your role does not allow this."},
-	{users.ErrNotFound, http.StatusNotFound, "not_found", "There is no such user."},
+	{users.ErrNotFound, http.StatusNotFound, "not_found", "There is nothing with this ID."},
 	{users.ErrEmailTaken, http.StatusConflict, "email_taken", "Another account has this e-mail address."},
 	{users.ErrPhoneTaken, http.StatusConflict, "phone_taken", "Another account has this phone number."},
 	{users.ErrLastAdmin, http.StatusConflict, "last_admin", "The last active administrator can be neither deactivated nor demoted."},

@@ -19,8 +19,12 @@ func guardedRoutes() (all, admins []string) {
 	admins = []string{
 		"GET /api/users", "POST /api/users", "POST /api/users/batch", "GET /api/users/stats", "GET /api/users/" + id,
 		"PATCH /api/users/" + id, "POST /api/users/" + id + "/deactivate", "POST /api/users/" + id + "/reactivate",
+		"DELETE /api/users/" + id + "/sessions", "GET /api/users/" + id + "/audit",
 	}
-	return append([]string{"GET /api/users/me", "PUT /api/users/me", "DELETE /api/users/me", "PATCH /api/users/me/password"}, admins...), admins
+	return append([]string{
+		"GET /api/users/me", "PUT /api/users/me", "DELETE /api/users/me", "PATCH /api/users/me/password",
+		"GET /api/users/me/sessions", "DELETE /api/users/me/sessions", "DELETE /api/users/me/sessions/" + id,
+	}, admins...), admins
 }
 
 func TestAuthorizationHeader(t *testing.T) {

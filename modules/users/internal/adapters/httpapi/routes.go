@@ -35,6 +35,9 @@ func Routes(api huma.API, service *application.Service) {
 	register(h, own(application.UpdateOwnProfile, "updateOwnProfile", "PUT", "/users/me", "Replace the own profile").fails(409), h.updateOwnProfile)
 	register(h, own(application.DeactivateOwn, "deactivateOwn", "DELETE", "/users/me", "Deactivate the own account").fails(409), h.deactivateOwn)
 	register(h, own(application.ChangeOwnPassword, "changeOwnPassword", "PATCH", "/users/me/password", "Change the own password"), h.changeOwnPassword)
+	register(h, own(application.ViewOwnSessions, "ownSessions", "GET", "/users/me/sessions", "List the own sessions"), h.ownSessions)
+	register(h, own(application.EndOwnSession, "endOwnSession", "DELETE", "/users/me/sessions/{id}", "End an own session").noContent().fails(404), h.endOwnSession)
+	register(h, own(application.EndOtherSessions, "endOtherSessions", "DELETE", "/users/me/sessions", "End all own sessions but this one").noContent(), h.endOtherSessions)
 
 	admin := func(uc application.UseCase, id, method, path, summary string) route {
 		return route{useCase: uc, id: id, method: method, path: path, summary: summary, tag: "users"}
@@ -47,6 +50,8 @@ func Routes(api huma.API, service *application.Service) {
 	register(h, admin(application.UpdateUser, "updateUser", "PATCH", "/users/{id}", "Change a user").fails(404, 409, 412), h.update)
 	register(h, admin(application.DeactivateUser, "deactivateUser", "POST", "/users/{id}/deactivate", "Deactivate a user").fails(404, 409), h.deactivate)
 	register(h, admin(application.ReactivateUser, "reactivateUser", "POST", "/users/{id}/reactivate", "Reactivate a user").fails(404), h.reactivate)
+	register(h, admin(application.EndSessions, "endSessions", "DELETE", "/users/{id}/sessions", "End all sessions of a user").noContent().fails(404), h.endSessions)
+	register(h, admin(application.ViewTrail, "trail", "GET", "/users/{id}/audit", "View what was done to a user, newest first").strictQuery().fails(404), h.trail)
 }
 
 type handlers struct {

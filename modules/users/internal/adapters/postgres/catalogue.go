@@ -134,6 +134,8 @@ func Catalogue(sample Sample) []inspect.Statement {
 		{Name: "Sessions.Save", Purpose: "exchange or end a session", Indexes: []string{"PK_sessions"}, Queries: withSessions(r.Sessions.Save, session)},
 		{Name: "Sessions.ByID", Purpose: "check the session of a request", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.ByID(ctx, session.ID))},
 		{Name: "Sessions.LockByID", Purpose: "refresh; log out", Indexes: []string{"PK_sessions"}, Queries: sent(r.Sessions.LockByID(ctx, session.ID))},
+		{Name: "Sessions.Live", Purpose: "show the sessions of an account", Indexes: []string{"idx_sessions_user"},
+			Queries: sent(r.Sessions.Live(ctx, session.UserID, application.MaxSessions, now))},
 		{Name: "Sessions.EndAll", Purpose: "end the sessions of an account", Indexes: []string{"idx_sessions_user"},
 			Queries: sent(r.Sessions.EndAll(ctx, session.UserID, uuid.Nil, domain.EndedByPassword, now))},
 

@@ -52,6 +52,18 @@ func (r Sessions) LockByID(ctx context.Context, id uuid.UUID) (*domain.Session, 
 	return domain.RestoreSession(row.SessionState), nil
 }
 
+// Live implements application.Sessions.
+func (r Sessions) Live(ctx context.Context, user users.ID, limit int, now time.Time) ([]*domain.Session, error) {
+	var rows []sessionRow
+	err := r.db.Conn(ctx).NewSelect().Model(&rows).Where("s.user_id = ?", user).Where("s.ended_at IS NULL").Where("s.expires_at > ?", now).
+		OrderExpr("s.created_at DESC, s.id DESC").Limit(int64(limit)).Scan(ctx)
+	live := make([]*domain.Session, len(rows))
+	for i, row := range rows {
+		live[i] = domain.RestoreSession(row.SessionState)
+	}
+	return live, fault("list sessions", err)
+}
+
 // EndAll implements application.Sessions.
 func (r Sessions) EndAll(ctx context.Context, user users.ID, except uuid.UUID, reason string, now time.Time) ([]uuid.UUID, error) {
 	var ended []uuid.UUID
