@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -101,6 +102,10 @@ func TestSilentCollectorDelaysNobody(t *testing.T) {
 	require.Contains(t, log.String(), "the last traces are lost")
 	goleak.VerifyNone(t, before)
 	require.Equal(t, 1, strings.Count(log.String(), "\n"), log)
+	_, after, _ := strings.Cut(log.String(), "lost=")
+	lost, err := strconv.Atoi(strings.TrimSpace(after))
+	require.NoError(t, err)
+	require.LessOrEqual(t, lost, maxQueued+2*sdktrace.DefaultMaxExportBatchSize, "no more waited than the queue and what left it")
 }
 
 // refusing is an exporter that fails with an error, or succeeds without.
