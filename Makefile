@@ -87,6 +87,15 @@ openapi: ## Write docs/openapi.json, which a test compares with the API
 tidy: ## Tidy the go.mod of both modules
 	$(EACH_MODULE) go mod tidy; done
 
+.PHONY: up
+up: .env ## Serve everything in containers: API, PostgreSQL, mail, Prometheus, Grafana
+	VERSION="$$(git describe --tags --always --dirty)" docker compose up --build --detach
+
+# The secrets of the containers, made once.
+.env:
+	umask 077; for name in JWT_SECRET DB_PASSWORD GRAFANA_PASSWORD; do \
+		echo "$$name=$$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')"; done > $@
+
 .PHONY: ci
 ci: ## Do what the build server does
 	.ci/run
