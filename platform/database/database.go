@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 )
@@ -81,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Handle, error) {
 		return nil, fmt.Errorf("open connection pool: %w", err)
 	}
 	// Columns that a newer instance has added during a rolling deploy must not break this one's queries.
-	db := bun.NewDB(stdlib.OpenDBFromPool(pool), pgdialect.New(), bun.WithDiscardUnknownColumns())
+	db := bun.NewDB(openSQL(pool), pgdialect.New(), bun.WithDiscardUnknownColumns())
 	return &Handle{pool: pool, db: db}, nil
 }
 

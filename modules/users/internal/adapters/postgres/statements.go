@@ -10,6 +10,7 @@ import (
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/domain"
+	"github.com/tickr/tickr/platform/database"
 )
 
 // The reads behind nearly every request. Their text never changes, so PostgreSQL parses and plans each once for a connection, where
@@ -57,13 +58,15 @@ func read[T any](ctx context.Context, s store, targets func(*T) []any, statement
 	if tx, ok := s.Conn(ctx).(bun.Tx); ok {
 		return readInTx(ctx, tx, s.mode, targets, statement, arg)
 	}
-	rows, err := s.Pool().Query(ctx, statement, s.mode, arg)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(columns pgx.CollectableRow) (row T, err error) {
-		err = columns.Scan(targets(&row)...)
-		return row, err
+	return database.Read(func() ([]T, error) {
+		rows, err := s.Pool().Query(ctx, statement, s.mode, arg)
+		if err != nil {
+			return nil, err
+		}
+		return pgx.CollectRows(rows, func(columns pgx.CollectableRow) (row T, err error) {
+			err = columns.Scan(targets(&row)...)
+			return row, err
+		})
 	})
 }
 
