@@ -36,6 +36,11 @@ test-long: ## Run at full length what make test runs a short form of: races forc
 	TICKR_LONG=1 TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format pkgname -- -race -count=1 -timeout 60m \
 		./modules/users/usersfx ./modules/users/internal/adapters/cache ./test/integrity
 
+# The faults wait more than they work: three at a time disturb nobody's figures.
+.PHONY: test-faults
+test-faults: ## Break what the program stands on, and hold it to the figures of docs/operations/faults.md
+	TICKR_FAULTS=1 TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format testname -- -count=1 -parallel 3 -timeout 30m ./test/faults
+
 .PHONY: vet
 vet: ## Run gofmt and go vet
 	@unformatted=$$(gofmt -l cmd modules platform test); \
