@@ -43,7 +43,7 @@ var Module = fx.Module("users",
 		fx.Annotate(newStatements, fx.ResultTags(`group:"statements"`)),
 	),
 	fx.Provide(
-		newRepositories, newCache, newHasher, newAccessTokens, newSealer, newMailer, newRelay, newService,
+		newRepositories, newCache, newHasher, newAccessTokens, newSealer, metrics.NewMeter, newMailer, newRelay, newService,
 		fx.Private,
 	),
 )
@@ -121,6 +121,7 @@ type serviceParams struct {
 	Cache        *cache.Cache
 	Hasher       *password.Hasher
 	AccessTokens *jwt.Signer
+	Meter        *metrics.Meter
 	Sealer       domain.Sealer
 	Relay        *application.Relay
 	Logger       *slog.Logger
@@ -141,7 +142,7 @@ func newService(p serviceParams) (*application.Service, error) {
 	}
 	return application.New(application.Deps{
 		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox,
-		Audit: p.Stored.Audit, Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, RefreshKeys: keys, Sealer: p.Sealer, Pseudonyms: pseudonyms,
+		Audit: p.Stored.Audit, Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, Meter: p.Meter, RefreshKeys: keys, Sealer: p.Sealer, Pseudonyms: pseudonyms,
 		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
 		Wake: p.Relay.Wake, Now: now, NewID: newID, Logger: p.Logger,
 	}), nil
@@ -205,8 +206,10 @@ func relayTask(lc fx.Lifecycle, relay *application.Relay) func(context.Context) 
 	}
 }
 
-func newCollectors(s *application.Service, c *cache.Cache, h *password.Hasher, logger *slog.Logger) []prometheus.Collector {
-	return []prometheus.Collector{metrics.New(s.CountUsers, now, logger), c, h}
+func newCollectors(
+	s *application.Service, stored postgres.Repositories, c *cache.Cache, h *password.Hasher, meter *metrics.Meter, logger *slog.Logger,
+) []prometheus.Collector {
+	return []prometheus.Collector{metrics.Accounts(s.CountUsers, logger), metrics.Outbox(stored.Outbox, now, logger), c, h, meter}
 }
 
 // Describe registers the module's routes with an API that is only to be documented: calling one of them panics.

@@ -105,6 +105,17 @@ type Outbox interface {
 	Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error
 	// Bury keeps a mail that is given up: it is never due again. Somebody has to look at it.
 	Bury(ctx context.Context, id uuid.UUID, now time.Time, reason string) error
+	// Backlog says what the outbox holds.
+	Backlog(ctx context.Context) (Backlog, error)
+}
+
+// MaxBacklog is how far a Backlog counts.
+const MaxBacklog = 10_000
+
+// Backlog is what waits in an outbox, and what was given up.
+type Backlog struct {
+	Waiting, Dead int64     // MaxBacklog when there is as much or more
+	FirstDue      time.Time // of what waits, in UTC; zero when nothing does. What is leased is due when its lease ends.
 }
 
 // Mail is one message to be handed over. ID is the same at each try.

@@ -25,6 +25,7 @@ type Deps struct {
 	Cache         Cache
 	Hasher        Hasher
 	AccessTokens  AccessTokens
+	Meter         Meter
 	RefreshKeys   []domain.RefreshKey // the current one first
 	Sealer        domain.Sealer
 	Pseudonyms    domain.PseudonymKey

@@ -33,11 +33,12 @@ func (c Credentials) Validate() error {
 // LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the hashing that an unknown address
 // costs too, and more only while the account's hash is outdated; with users.ErrDeactivated or users.ErrEmailNotVerified only after
 // the right password; with *domain.InvalidError or users.ErrOverloaded.
-func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) (Tokens, users.User, error) {
+func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) (tokens Tokens, view users.User, err error) {
+	defer func() { s.Meter.LogIn(loginOutcome(err)) }()
 	if err := c.Validate(); err != nil {
 		return Tokens{}, users.User{}, err
 	}
-	tokens, view, err := s.logIn(ctx, from, c)
+	tokens, view, err = s.logIn(ctx, from, c)
 	if errors.Is(err, errHashReplaced) {
 		// By a change of the password, or by another login that hashed the same one anew: only the new hash can tell.
 		tokens, view, err = s.logIn(ctx, from, c)

@@ -30,6 +30,7 @@ type world struct {
 	cache   *userstest.Cache
 	hasher  *userstest.Hasher
 	mailer  *userstest.Mailer
+	meter   userstest.Meter
 	relay   *application.Relay
 	log     bytes.Buffer
 	wakes   int
@@ -53,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	w.Service = application.New(application.Deps{
 		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, Sessions: ports.Sessions, Outbox: ports.Outbox,
 		Audit: ports.Audit,
-		Cache: w.cache, Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now},
+		Cache: w.cache, Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now}, Meter: &w.meter,
 		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
 		Wake: func() { w.wakes++ }, Now: w.clock.Now, NewID: userstest.NewID,
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),

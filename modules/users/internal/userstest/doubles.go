@@ -248,3 +248,25 @@ func (m *Mailer) Sent() []application.Mail {
 	defer m.mu.Unlock()
 	return slices.Clone(m.sent)
 }
+
+// Meter remembers what was counted. It is safe for concurrent use.
+type Meter struct {
+	mu     sync.Mutex
+	logins []application.LoginOutcome
+}
+
+// LogIn implements application.Meter.
+func (m *Meter) LogIn(o application.LoginOutcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.logins = append(m.logins, o)
+}
+
+// Logins returns the outcomes that were counted since it was last asked.
+func (m *Meter) Logins() []application.LoginOutcome {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	counted := m.logins
+	m.logins = nil
+	return counted
+}

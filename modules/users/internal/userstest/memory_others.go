@@ -205,6 +205,23 @@ func (r memoryOutbox) Bury(ctx context.Context, id uuid.UUID, _ time.Time, reaso
 	return r.update(ctx, id, func(row *outboxRow) { row.dead, row.reason = true, reason })
 }
 
+func (r memoryOutbox) Backlog(ctx context.Context) (backlog application.Backlog, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		for _, row := range t.outbox {
+			if row.dead {
+				backlog.Dead++
+				continue
+			}
+			if backlog.Waiting == 0 || row.due.Before(backlog.FirstDue) {
+				backlog.FirstDue = row.due
+			}
+			backlog.Waiting++
+		}
+		return nil
+	})
+	return backlog, err
+}
+
 func (r memoryOutbox) update(ctx context.Context, id uuid.UUID, change func(*outboxRow)) error {
 	return r.m.do(ctx, func(t tables) error {
 		if row, ok := t.outbox[id]; ok {

@@ -252,3 +252,27 @@ func (s *RepositorySuite) TestOutbox() {
 		s.Require().ErrorIs(err, users.ErrNotFound)
 	})
 }
+
+// TestBacklog checks what is told of mail that waits, that is leased and that was given up.
+func (s *RepositorySuite) TestBacklog() {
+	backlog := func() application.Backlog {
+		b, err := s.db.Outbox.Backlog(s.ctx)
+		s.Require().NoError(err)
+		return b
+	}
+	s.Equal(application.Backlog{}, backlog())
+
+	u := s.insert(state("ana@example.com"))
+	first, second := mail(u.ID(), day), mail(u.ID(), day.Add(time.Minute))
+	s.Require().NoError(s.db.Outbox.Append(s.ctx, second))
+	s.Require().NoError(s.db.Outbox.Append(s.ctx, first))
+	s.Equal(application.Backlog{Waiting: 2, FirstDue: day}, backlog())
+
+	_, err := s.db.Outbox.Lease(s.ctx, day, day.Add(time.Hour))
+	s.Require().NoError(err)
+	s.Equal(application.Backlog{Waiting: 2, FirstDue: second.CreatedAt}, backlog())
+	s.Require().NoError(s.db.Outbox.Bury(s.ctx, first.ID, day, "refused"))
+	s.Equal(application.Backlog{Waiting: 1, Dead: 1, FirstDue: second.CreatedAt}, backlog())
+	s.Require().NoError(s.db.Outbox.Delivered(s.ctx, second.ID))
+	s.Equal(application.Backlog{Dead: 1}, backlog())
+}

@@ -1,85 +1,83 @@
-// Package metrics shows the figures about users to Prometheus.
+// Package metrics shows the figures about users to Prometheus: what use cases count, and what their storage tells. No label names a
+// person.
 package metrics
 
 import (
 	"context"
-	"log/slog"
-	"sync"
-	"time"
+	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
 )
 
-const (
-	// maxAge is how old the figures of a scrape may be: several scrapers cost one count.
-	maxAge = 15 * time.Second
-	// timeout bounds one count.
-	timeout = 2 * time.Second
-)
-
-var (
-	total   = prometheus.NewDesc("tickr_users", "Accounts, active or not.", nil, nil)
-	active  = prometheus.NewDesc("tickr_users_active", "Accounts that are not deactivated.", nil, nil)
-	byRole  = prometheus.NewDesc("tickr_users_by_role", "Accounts by role, active or not.", []string{"role"}, nil)
-	signups = prometheus.NewDesc("tickr_users_signups_24h", "Accounts created within the last 24 hours.", nil, nil)
-)
-
-// Collector counts users when it is scraped, at most every 15 seconds. While the database does not answer it shows nothing.
-type Collector struct {
-	count  func(context.Context) (users.Stats, error)
-	now    func() time.Time
-	logger *slog.Logger
-
-	mu      sync.Mutex
-	stats   users.Stats
-	counted time.Time
+// Meter counts what comes of use cases, and of handing over mail.
+type Meter struct {
+	logins *prometheus.CounterVec
+	mails  *prometheus.CounterVec
 }
 
-// New returns a collector over a count.
-func New(count func(context.Context) (users.Stats, error), now func() time.Time, logger *slog.Logger) *Collector {
-	return &Collector{count: count, now: now, logger: logger}
+var _ application.Meter = (*Meter)(nil)
+
+// NewMeter returns a meter that has counted nothing.
+func NewMeter() *Meter {
+	m := &Meter{
+		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tickr_users_logins_total", Help: "Attempts to log in, by what came of them.",
+		}, []string{"outcome"}),
+		mails: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tickr_users_mails_total", Help: "Mails handed over, by what came of it: sent, failed (to be tried again) or refused (for good).",
+		}, []string{"outcome"}),
+	}
+	// A series must be there before its first event: an increase from nothing to one is none to Prometheus.
+	for _, outcome := range application.LoginOutcomes() {
+		m.logins.WithLabelValues(string(outcome))
+	}
+	for _, outcome := range []string{sent, failed, refused} {
+		m.mails.WithLabelValues(outcome)
+	}
+	return m
 }
+
+// LogIn implements application.Meter.
+func (m *Meter) LogIn(o application.LoginOutcome) { m.logins.WithLabelValues(string(o)).Inc() }
 
 // Describe implements prometheus.Collector.
-func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- total
-	ch <- active
-	ch <- byRole
-	ch <- signups
+func (m *Meter) Describe(descs chan<- *prometheus.Desc) {
+	m.logins.Describe(descs)
+	m.mails.Describe(descs)
 }
 
 // Collect implements prometheus.Collector.
-func (c *Collector) Collect(ch chan<- prometheus.Metric) {
-	stats, err := c.figures()
-	if err != nil {
-		c.logger.Warn("users cannot be counted for metrics", slog.Any("error", err))
-		return
-	}
-	gauge := func(desc *prometheus.Desc, value int64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), labels...)
-	}
-	gauge(total, stats.Total)
-	gauge(active, stats.Active)
-	for role, n := range stats.ByRole {
-		gauge(byRole, n, string(role))
-	}
-	gauge(signups, stats.Signups24h)
+func (m *Meter) Collect(metrics chan<- prometheus.Metric) {
+	m.logins.Collect(metrics)
+	m.mails.Collect(metrics)
 }
 
-func (c *Collector) figures() (users.Stats, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if age := c.now().Sub(c.counted); age >= 0 && age < maxAge {
-		return c.stats, nil
+// What comes of handing over a mail.
+const (
+	sent    = "sent"
+	failed  = "failed"
+	refused = "refused"
+)
+
+// Mailer returns a mailer that hands over by another one, and counts.
+func (m *Meter) Mailer(by application.Mailer) application.Mailer { return countedMailer{m, by} }
+
+type countedMailer struct {
+	meter *Meter
+	by    application.Mailer
+}
+
+func (c countedMailer) Send(ctx context.Context, mail application.Mail) error {
+	err := c.by.Send(ctx, mail)
+	outcome := sent
+	switch {
+	case errors.Is(err, application.ErrUndeliverable):
+		outcome = refused
+	case err != nil:
+		outcome = failed
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	stats, err := c.count(ctx)
-	if err != nil {
-		return users.Stats{}, err
-	}
-	c.stats, c.counted = stats, c.now()
-	return stats, nil
+	c.meter.mails.WithLabelValues(outcome).Inc()
+	return err
 }

@@ -1,9 +1,9 @@
 package metrics_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -15,60 +15,31 @@ import (
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/adapters/metrics"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
-// counter is a count of users that can be changed, made to fail, and counts itself.
-type counter struct {
-	stats users.Stats
-	err   error
-	calls int
+// shows requires a collector to show exactly what is written, besides tickr_reading_up, and to keep to Prometheus' rules.
+func shows(t *testing.T, c prometheus.Collector, names []string, want string) {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(want), names...))
+	problems, err := testutil.GatherAndLint(registry)
+	require.NoError(t, err)
+	require.Empty(t, problems)
 }
 
-func (c *counter) count(ctx context.Context) (users.Stats, error) {
-	c.calls++
-	if _, bounded := ctx.Deadline(); !bounded {
-		return users.Stats{}, errors.New("a count without a deadline would keep the scraper waiting")
-	}
-	return c.stats, c.err
-}
-
-// scene is a registry with a collector over a counter and a clock.
-type scene struct {
-	*prometheus.Registry
-	counter *counter
-	now     time.Time
-	log     bytes.Buffer
-}
-
-func newScene() *scene {
-	s := &scene{
-		Registry: prometheus.NewPedanticRegistry(),
-		counter: &counter{stats: users.Stats{
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	count := func(context.Context) (users.Stats, error) {
+		return users.Stats{
 			Total: 5, Active: 4, Signups24h: 2,
 			ByRole: map[users.Role]int64{users.Participant: 3, users.Organizer: 2, users.Admin: 0},
-		}},
-		now: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
+		}, nil
 	}
-	s.MustRegister(metrics.New(s.counter.count, func() time.Time { return s.now }, slog.New(slog.NewTextHandler(&s.log, nil))))
-	return s
-}
-
-// total scrapes and returns what tickr_users says, -1 when nothing.
-func (s *scene) total(t *testing.T) float64 {
-	t.Helper()
-	families, err := s.Gather()
-	require.NoError(t, err, "a scrape succeeds whatever becomes of the count")
-	for _, family := range families {
-		if family.GetName() == "tickr_users" {
-			return family.GetMetric()[0].GetGauge().GetValue()
-		}
-	}
-	return -1
-}
-
-func TestFigures(t *testing.T) {
-	t.Parallel()
-	require.NoError(t, testutil.GatherAndCompare(newScene(), strings.NewReader(`
+	names := []string{"tickr_users", "tickr_users_active", "tickr_users_by_role", "tickr_users_signups_24h"}
+	shows(t, metrics.Accounts(count, slog.New(slog.DiscardHandler)), names, `
 # HELP tickr_users Accounts, active or not.
 # TYPE tickr_users gauge
 tickr_users 5
@@ -83,44 +54,76 @@ tickr_users_by_role{role="PARTICIPANT"} 3
 # HELP tickr_users_signups_24h Accounts created within the last 24 hours.
 # TYPE tickr_users_signups_24h gauge
 tickr_users_signups_24h 2
-`)))
-	problems, err := testutil.GatherAndLint(newScene())
-	require.NoError(t, err)
-	require.Empty(t, problems)
+`)
 }
 
-func TestOneCountServesFifteenSeconds(t *testing.T) {
+func TestAccountsThatCannotBeCounted(t *testing.T) {
 	t.Parallel()
-	s := newScene()
-	require.InDelta(t, 5, s.total(t), 0)
-	s.counter.stats.Total = 6
-	for _, step := range []struct {
-		later time.Duration
-		want  float64
-		calls int
-	}{
-		{0, 5, 1},
-		{15*time.Second - time.Microsecond, 5, 1},
-		{time.Microsecond, 6, 2},
-		{-time.Hour, 6, 3}, // a clock that was set back must not freeze the figures for an hour
-		{time.Second, 6, 3},
-	} {
-		s.now = s.now.Add(step.later)
-		require.InDelta(t, step.want, s.total(t), 0)
-		require.Equal(t, step.calls, s.counter.calls)
+	count := func(context.Context) (users.Stats, error) { return users.Stats{Total: 5}, errors.New("no database") }
+	shows(t, metrics.Accounts(count, slog.New(slog.DiscardHandler)), []string{"tickr_users", "tickr_users_active"}, "")
+}
+
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	outbox := userstest.NewMemory().Ports().Outbox
+	queued := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	names := []string{"tickr_users_outbox_waiting", "tickr_users_outbox_lag_seconds", "tickr_users_outbox_dead"}
+	holds := func(at time.Time, waiting int, lag string, dead int) {
+		shows(t, metrics.Outbox(outbox, func() time.Time { return at }, slog.New(slog.DiscardHandler)), names, fmt.Sprintf(`
+# HELP tickr_users_outbox_dead Mails in the outbox that were given up, 10,000 at most.
+# TYPE tickr_users_outbox_dead gauge
+tickr_users_outbox_dead %d
+# HELP tickr_users_outbox_lag_seconds For how long the mail that is due first has been due; 0 when none is.
+# TYPE tickr_users_outbox_lag_seconds gauge
+tickr_users_outbox_lag_seconds %s
+# HELP tickr_users_outbox_waiting Mails in the outbox that are to be sent, 10,000 at most.
+# TYPE tickr_users_outbox_waiting gauge
+tickr_users_outbox_waiting %d
+`, dead, lag, waiting))
 	}
+	holds(queued, 0, "0", 0)
+	for range 2 {
+		require.NoError(t, outbox.Append(t.Context(), application.QueuedMail{ID: userstest.NewID(), CreatedAt: queued}))
+	}
+	holds(queued.Add(90*time.Second), 2, "90", 0)
+	holds(queued.Add(-time.Second), 2, "0", 0)
+	m, err := outbox.Lease(t.Context(), queued, queued.Add(time.Hour))
+	require.NoError(t, err)
+	require.NoError(t, outbox.Bury(t.Context(), m.ID, queued, "refused"))
+	holds(queued.Add(time.Minute), 1, "60", 1)
 }
 
-func TestFailedCountShowsNothing(t *testing.T) {
+// mailer answers with its error.
+type mailer struct{ err error }
+
+func (m mailer) Send(context.Context, application.Mail) error { return m.err }
+
+func TestMeter(t *testing.T) {
 	t.Parallel()
-	s := newScene()
-	s.counter.err = errors.New("no database")
-	require.InDelta(t, -1, s.total(t), 0)
-	require.Contains(t, s.log.String(), "no database")
-
-	s.counter.err = nil
-	require.InDelta(t, 5, s.total(t), 0, "a failure is not remembered")
-
-	s.now, s.counter.err = s.now.Add(time.Minute), errors.New("no database again")
-	require.InDelta(t, -1, s.total(t), 0, "old figures are not shown as new ones")
+	meter := metrics.NewMeter()
+	for n, outcome := range application.LoginOutcomes() {
+		for range n {
+			meter.LogIn(outcome)
+		}
+	}
+	undeliverable := fmt.Errorf("mailbox: %w", application.ErrUndeliverable)
+	for _, err := range []error{nil, nil, nil, errors.New("later"), errors.New("later"), undeliverable} {
+		require.Equal(t, err, meter.Mailer(mailer{err}).Send(t.Context(), application.Mail{}))
+	}
+	shows(t, meter, nil, `
+# HELP tickr_users_logins_total Attempts to log in, by what came of them.
+# TYPE tickr_users_logins_total counter
+tickr_users_logins_total{outcome="credentials"} 2
+tickr_users_logins_total{outcome="deactivated"} 4
+tickr_users_logins_total{outcome="failed"} 6
+tickr_users_logins_total{outcome="invalid"} 1
+tickr_users_logins_total{outcome="not_verified"} 3
+tickr_users_logins_total{outcome="ok"} 0
+tickr_users_logins_total{outcome="overloaded"} 5
+# HELP tickr_users_mails_total Mails handed over, by what came of it: sent, failed (to be tried again) or refused (for good).
+# TYPE tickr_users_mails_total counter
+tickr_users_mails_total{outcome="failed"} 2
+tickr_users_mails_total{outcome="refused"} 1
+tickr_users_mails_total{outcome="sent"} 3
+`)
 }

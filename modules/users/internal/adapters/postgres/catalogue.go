@@ -149,6 +149,8 @@ func Catalogue(sample Sample) []inspect.Statement {
 		{Name: "Outbox.Delivered", Purpose: "remove sent mail", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, mail.ID))},
 		{Name: "Outbox.Retry", Purpose: "put mail off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, mail.ID, now, text))},
 		{Name: "Outbox.Bury", Purpose: "give mail up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, mail.ID, now, text))},
+		{Name: "Outbox.Backlog", Purpose: "watch the outbox", Indexes: []string{"idx_outbox_due", "idx_outbox_dead"},
+			Queries: sent(r.Outbox.Backlog(ctx))},
 	}
 }
 

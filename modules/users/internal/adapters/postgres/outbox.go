@@ -75,6 +75,28 @@ func (r Outbox) Bury(ctx context.Context, id uuid.UUID, now time.Time, reason st
 	return fault("give mail up", err)
 }
 
+// Backlog implements application.Outbox.
+func (r Outbox) Backlog(ctx context.Context) (application.Backlog, error) {
+	conn := r.db.Conn(ctx)
+	some := func(where, order string) *bun.SelectQuery {
+		return conn.NewSelect().Model((*outboxRow)(nil)).ColumnExpr("1").Where(where).OrderExpr(order).Limit(application.MaxBacklog)
+	}
+	var row struct {
+		Waiting, Dead int64
+		FirstDue      *time.Time
+	}
+	err := conn.NewSelect().
+		ColumnExpr("(SELECT count(*) FROM (?) AS w) AS waiting", some("o.dead_at IS NULL", "o.due_at")).
+		ColumnExpr("(SELECT count(*) FROM (?) AS d) AS dead", some("o.dead_at IS NOT NULL", "o.dead_at")).
+		ColumnExpr("(?) AS first_due", conn.NewSelect().Model((*outboxRow)(nil)).ColumnExpr("min(o.due_at)").Where("o.dead_at IS NULL")).
+		Scan(ctx, &row)
+	backlog := application.Backlog{Waiting: row.Waiting, Dead: row.Dead}
+	if row.FirstDue != nil {
+		backlog.FirstDue = *row.FirstDue
+	}
+	return backlog, fault("look at the outbox", err)
+}
+
 func clipped(reason string) string {
 	if runes := []rune(reason); len(runes) > maxReason {
 		return string(runes[:maxReason])

@@ -41,7 +41,7 @@ func sessionWorld(t *testing.T) (*application.Service, *userstest.Clock) {
 	return application.New(application.Deps{
 		Tx: db, Users: stored.Users, Registrations: stored.Registrations, Sessions: stored.Sessions, Outbox: stored.Outbox,
 		Audit: stored.Audit,
-		Cache: userstest.NoCache{}, Hasher: &userstest.Hasher{}, AccessTokens: userstest.AccessTokens{Now: clock.Now},
+		Cache: userstest.NoCache{}, Hasher: &userstest.Hasher{}, AccessTokens: userstest.AccessTokens{Now: clock.Now}, Meter: new(userstest.Meter),
 		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: sessionTTL,
 		Wake: func() {}, Now: clock.Now, NewID: userstest.NewID, Logger: slog.New(slog.DiscardHandler),
 	}), clock
