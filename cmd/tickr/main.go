@@ -64,7 +64,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w (see `%s --help`)", app.ErrUsage, err, cmd.CommandPath())
 	})
-	root.AddCommand(newServe(), newMigrate(), newUsers(), newDB(), newOpenAPI(), newConfig(), newHealth(), newVersion())
+	root.AddCommand(newServe(), newMigrate(), newUsers(), newDB(), newBackup(), newOpenAPI(), newConfig(), newHealth(), newVersion())
 	return root
 }
 

@@ -40,6 +40,8 @@ func TestUsageErrors(t *testing.T) {
 		"nonsense", "--nonsense", "serve extra", "serve --nonsense", "serve --env-file", "config extra", "version extra", "openapi extra",
 		"health extra", "health --url http://%zz", "migrate", "migrate nonsense", "migrate up extra", "migrate down 2", "migrate status --chek",
 		"migrate create", "migrate create one two", "migrate create Bad-Name", "users", "users nonsense", "users create-admin extra", "users stats extra",
+		"backup", "backup nonsense", "backup create extra", "backup verify", "backup restore one two", "backup list extra", "backup prune --keep-days -1",
+		"backup prune --keep-days many",
 		"db", "db nonsense", "db explain --jsn", "db indexes extra",
 	} {
 		var out, errOut bytes.Buffer
@@ -73,12 +75,16 @@ func TestCommandsWithoutDatabase(t *testing.T) {
 			"config", []string{absent, "JWT_SECRET=canary-canary-canary-canary-canary", "DB_PASSWORD=canary"}, 0,
 			[]string{"DATABASE_URL=postgres://app:xxxxx@127.0.0.1:1/tickr\n"},
 		},
-		"mistakes":         {"config", []string{"JWT_SECRET=canary", "CACHE_TTL=0", "DB_PORT=http"}, 3, []string{"JWT_SECRET", "CACHE_TTL", "DB_PORT"}},
-		"mistakes, again":  {"serve", []string{"JWT_SECRET=canary"}, 3, []string{"JWT_SECRET"}},
-		"missing file":     {"config --env-file " + file + ".missing", nil, 3, []string{"--env-file", "no such file"}},
-		"no server":        {"health", []string{"HTTP_ADDR=:1"}, 1, []string{"http://localhost:1"}},
-		"absent database":  {"migrate status", []string{absent}, 4, []string{"cannot be reached", "refused"}},
-		"absent for users": {"users stats", []string{absent}, 4, []string{"cannot be reached", "refused"}},
+		"mistakes":           {"config", []string{"JWT_SECRET=canary", "CACHE_TTL=0", "DB_PORT=http"}, 3, []string{"JWT_SECRET", "CACHE_TTL", "DB_PORT"}},
+		"mistakes, again":    {"serve", []string{"JWT_SECRET=canary"}, 3, []string{"JWT_SECRET"}},
+		"missing file":       {"config --env-file " + file + ".missing", nil, 3, []string{"--env-file", "no such file"}},
+		"no server":          {"health", []string{"HTTP_ADDR=:1"}, 1, []string{"http://localhost:1"}},
+		"absent database":    {"migrate status", []string{absent}, 4, []string{"cannot be reached", "refused"}},
+		"absent for backups": {"backup create", []string{absent}, 4, []string{"cannot be reached", "refused"}},
+		"no backups":         {"backup verify latest", []string{absent, "BACKUP_DIR=" + t.TempDir()}, 1, []string{"no backup in"}},
+		"nothing to prune":   {"backup prune", []string{"BACKUP_DIR=" + t.TempDir()}, 0, []string{"nothing to remove"}},
+		"empty list":         {"backup list --json", []string{"BACKUP_DIR=" + t.TempDir()}, 0, []string{"[]\n"}},
+		"absent for users":   {"users stats", []string{absent}, 4, []string{"cannot be reached", "refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ(t, test.env...)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -69,8 +70,9 @@ func Unavailable(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return unavailableCode(pg.Code)
 	}
-	if _, ok := errors.AsType[net.Error](err); ok { // context.DeadlineExceeded is one too
-		return true
+	if failed, ok := errors.AsType[net.Error](err); ok { // context.DeadlineExceeded is one too
+		_, file := failed.(syscall.Errno) // of a full disk, say: the network's come in a net.OpError
+		return !file
 	}
 	// database/sql says ErrBadConn where nothing was sent, also because a deadline had passed before.
 	return slices.ContainsFunc([]error{driver.ErrBadConn, pgconn.ErrConnClosed, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF},

@@ -6,8 +6,10 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -164,20 +166,22 @@ func TestUnavailable(t *testing.T) {
 		{driver.ErrBadConn, true},
 		{pgconn.ErrConnClosed, true},
 		{net.ErrClosed, true},
-		{pg("08006"), true},  // connection failure
-		{pg("53100"), true},  // disk full
-		{pg("53300"), true},  // too many connections
-		{pg("57014"), true},  // statement timeout
-		{pg("57P01"), true},  // administrator's shutdown
-		{pg("57P03"), true},  // starting up
-		{pg("58030"), true},  // input or output failed
-		{pg("25006"), true},  // read-only: a standby
-		{pg("25P03"), true},  // idle in transaction
-		{pg("55P03"), true},  // lock timeout
-		{pg("40001"), true},  // serialization failure
-		{pg("40P01"), true},  // deadlock
-		{pg("23505"), false}, // unique violation
-		{pg("42P01"), false}, // undefined table
+		{&net.OpError{Op: "read", Err: syscall.ECONNRESET}, true},
+		{&fs.PathError{Op: "write", Path: "dump", Err: syscall.ENOSPC}, false}, // a disk of ours
+		{pg("08006"), true},                                                    // connection failure
+		{pg("53100"), true},                                                    // disk full
+		{pg("53300"), true},                                                    // too many connections
+		{pg("57014"), true},                                                    // statement timeout
+		{pg("57P01"), true},                                                    // administrator's shutdown
+		{pg("57P03"), true},                                                    // starting up
+		{pg("58030"), true},                                                    // input or output failed
+		{pg("25006"), true},                                                    // read-only: a standby
+		{pg("25P03"), true},                                                    // idle in transaction
+		{pg("55P03"), true},                                                    // lock timeout
+		{pg("40001"), true},                                                    // serialization failure
+		{pg("40P01"), true},                                                    // deadlock
+		{pg("23505"), false},                                                   // unique violation
+		{pg("42P01"), false},                                                   // undefined table
 		{pg(""), false},
 	} {
 		require.Equal(t, c.want, database.Unavailable(c.err), "%v", c.err)

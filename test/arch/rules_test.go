@@ -94,6 +94,7 @@ var testLibraries = []string{"github.com/stretchr/testify", "pgregory.net/rapid"
 // acquainted lists which packages of the platform know which others. The rest stand alone.
 var acquainted = map[string][]string{
 	"database":         {"telemetry"},
+	"database/backup":  {"database", "database/embedded", "database/migrate"},
 	"database/migrate": {"database"},
 	"database/dbtest":  {"database", "database/embedded", "database/migrate"},
 	"database/inspect": {"database"},

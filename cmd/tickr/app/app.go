@@ -38,6 +38,9 @@ var modules = fx.Options(
 	usersfx.Module,
 )
 
+// Schemas are what the modules own of the database: a module's schema has its name.
+func Schemas() []string { return []string{"users"} }
+
 // Core is everything but the servers: what a command needs to work with the modules. extra come with it, such as modules of
 // tests.
 func Core(cfg config.Config, logger *slog.Logger, extra ...fx.Option) fx.Option {

@@ -104,24 +104,29 @@ func newest(found []programs) programs {
 
 // installed returns what others installed on this machine, that of PATH first.
 func (s sources) installed(ctx context.Context) []programs {
+	var found []programs
+	for _, dir := range s.folders("postgres") {
+		if p, err := inspect(ctx, dir, s.account); err == nil {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// folders returns where installations may be, those with a program in PATH first.
+func (s sources) folders(program string) []string {
 	var dirs []string
 	for _, dir := range filepath.SplitList(s.path) {
 		// What is in PATH may be a link into the installation, without its neighbours.
-		if program, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
-			dirs = append(dirs, filepath.Dir(program))
+		if file, err := filepath.EvalSymlinks(filepath.Join(dir, program)); err == nil {
+			dirs = append(dirs, filepath.Dir(file))
 		}
 	}
 	for _, pattern := range s.usual {
 		matches, _ := filepath.Glob(pattern) // the patterns are well formed
 		dirs = append(dirs, matches...)
 	}
-	var found []programs
-	for _, dir := range dirs {
-		if p, err := inspect(ctx, dir, s.account); err == nil {
-			found = append(found, p)
-		}
-	}
-	return found
+	return dirs
 }
 
 // lookUp returns the path of a program in PATH, empty when there is none.
@@ -138,12 +143,16 @@ var versionPattern = regexp.MustCompile(`\(PostgreSQL\) (\d+)`)
 
 // inspect asks the programs in dir for their version, as the account that is to run them.
 func inspect(ctx context.Context, dir string, as *account) (programs, error) {
+	return inspectFor(ctx, dir, as, "postgres", "initdb")
+}
+
+func inspectFor(ctx context.Context, dir string, as *account, names ...string) (programs, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return programs{}, err
 	}
 	p := programs{dir: dir}
-	for _, name := range []string{"postgres", "initdb"} {
+	for _, name := range names {
 		out, err := command(ctx, as, syscall.SIGKILL, "/", p.path(name), "--version").Output()
 		if err != nil {
 			return programs{}, fmt.Errorf("run %s: %w", p.path(name), err)

@@ -12,6 +12,10 @@ import (
 	"github.com/uptrace/bun/migrate"
 )
 
+// HistoryTables are the tables of schema public that bun keeps: the history, whose column name has the numbers of what is applied, and
+// a lock, which is not used.
+func HistoryTables() []string { return []string{"bun_migrations", "bun_migration_locks"} }
+
 type entry struct {
 	Name       string // the number
 	MigratedAt time.Time

@@ -141,6 +141,14 @@ func (m *Migrator) Pending(ctx context.Context, h *database.Handle) ([]string, e
 	return status.Pending, err
 }
 
+// Unknown returns which of some numbers of migrations this binary has not.
+func (m *Migrator) Unknown(numbers []string) []string {
+	return slices.DeleteFunc(slices.Clone(numbers), func(number string) bool {
+		_, known := m.files[number]
+		return known
+	})
+}
+
 func (m *Migrator) status(ctx context.Context, db bun.IDB) (Status, error) {
 	entries, err := history(ctx, db)
 	if err != nil {
