@@ -19,16 +19,21 @@ import (
 // readTries is how often a read is sent, which is how often database/sql does it.
 const readTries = 3
 
-// Read returns what read asks the pool for. When the connection is lost under it, as in a failover, read is called again, three
-// times in all: it must change nothing. Reads through Conn need no such help: see openSQL.
-func Read[T any](read func() (T, error)) (T, error) {
+// Read returns what read asks pool for. When the connection is lost under it, as in a failover, read is called again, three times
+// in all: it must change nothing. Reads through Conn need no such help: see openSQL.
+func Read[T any](pool *pgxpool.Pool, read func() (T, error)) (T, error) {
 	for try := 1; ; try++ {
 		found, err := read()
 		if !lost(err) || try == readTries {
 			return found, err
 		}
+		leave(pool)
 	}
 }
+
+// leave makes the next try begin a session of its own: where one has ended under its statement, others that wait in the pool are
+// about to, and each would cost a try.
+func leave(pool *pgxpool.Pool) { pool.Reset() }
 
 // lost reports whether err says that the session ended under a statement: whether that was executed is unknown.
 func lost(err error) bool {
@@ -49,12 +54,15 @@ func lost(err error) bool {
 // openSQL returns a database/sql door to the pool that sends a SELECT outside a transaction again when its connection is lost
 // before the first row has come. What changes something is sent once.
 func openSQL(pool *pgxpool.Pool) *sql.DB {
-	db := sql.OpenDB(rereading{stdlib.GetPoolConnector(pool)})
+	db := sql.OpenDB(rereading{stdlib.GetPoolConnector(pool), pool})
 	db.SetMaxIdleConns(0) // connections wait in the pool
 	return db
 }
 
-type rereading struct{ driver.Connector }
+type rereading struct {
+	driver.Connector
+	pool *pgxpool.Pool
+}
 
 // Connect implements driver.Connector.
 func (c rereading) Connect(ctx context.Context) (driver.Conn, error) {
@@ -62,12 +70,13 @@ func (c rereading) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &rereader{Conn: conn.(*stdlib.Conn)}, nil
+	return &rereader{Conn: conn.(*stdlib.Conn), pool: c.pool}, nil
 }
 
 // rereader is a connection for one statement, or one transaction.
 type rereader struct {
 	*stdlib.Conn
+	pool *pgxpool.Pool
 	inTx bool
 }
 
@@ -81,6 +90,7 @@ func (c *rereader) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, 
 func (c *rereader) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.Conn.QueryContext(ctx, query, args)
 	if !c.inTx && strings.HasPrefix(query, "SELECT ") && lost(err) {
+		leave(c.pool)
 		err = fmt.Errorf("%w: %w", driver.ErrBadConn, err)
 	}
 	return rows, err

@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,8 +12,7 @@ import (
 	"github.com/tickr/tickr/platform/database/dbtest"
 )
 
-// RereadSuite ends sessions under statements. Each statement counts in a sequence, which no rollback takes back, how often it was
-// executed.
+// RereadSuite ends sessions under statements. A sequence, which no rollback takes back, counts those that were executed.
 type RereadSuite struct {
 	suite.Suite
 	db *dbtest.DB
@@ -28,25 +28,40 @@ func (s *RereadSuite) SetupTest() {
 	exec(s.T(), s.db.Handle, "CREATE TABLE notes (id int)")
 }
 
+// Statements that wait for interrupted to let them pass.
 const (
-	slowRead  = "SELECT nextval('executed') FROM pg_sleep(0.5)"
-	slowWrite = "INSERT INTO notes SELECT nextval('executed') FROM pg_sleep(0.5)"
+	slowRead  = "SELECT nextval('executed') FROM pg_advisory_xact_lock_shared(1)"
+	slowWrite = "INSERT INTO notes SELECT nextval('executed') FROM pg_advisory_xact_lock_shared(1)"
 )
 
-// interrupted runs a statement and ends its session while it is executed, so many times.
-func (s *RereadSuite) interrupted(times int, run func(ctx context.Context) error) error {
-	result := make(chan error, 1)
-	go func() { result <- run(s.T().Context()) }()
-	for range times {
-		s.Require().Eventually(func() bool {
-			return value(s.T(), s.db.Handle, `SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity
-				WHERE application_name = 'reread' AND state = 'active' AND query LIKE '%pg_sleep%'`) == "1"
-		}, 5*time.Second, 10*time.Millisecond)
-	}
-	return <-result
+// interrupted runs a slow statement, ends its session so many times, and lets pass what comes then.
+func (s *RereadSuite) interrupted(times int, run func(ctx context.Context) error) (err error) {
+	var running sync.WaitGroup
+	s.Require().NoError(s.db.InTx(s.T().Context(), func(ctx context.Context) error {
+		if _, err := s.db.Conn(ctx).ExecContext(ctx, "SELECT pg_advisory_xact_lock(1)"); err != nil {
+			return err
+		}
+		running.Go(func() { err = run(s.T().Context()) })
+		ended := "0"
+		for range times {
+			s.Require().Eventually(func() bool {
+				found := value(s.T(), s.db.Handle, `SELECT coalesce(max(pid), 0)::text FROM pg_stat_activity
+					WHERE application_name = 'reread' AND wait_event = 'advisory' AND pid <> `+ended)
+				if found == "0" {
+					return false
+				}
+				ended = found
+				return true
+			}, 5*time.Second, 10*time.Millisecond)
+			exec(s.T(), s.db.Handle, "SELECT pg_terminate_backend("+ended+")")
+		}
+		return nil
+	}))
+	running.Wait()
+	return err
 }
 
-// executed is how often statements have come to their end, besides those that were interrupted in their sleep.
+// executed is how often slow statements have passed.
 func (s *RereadSuite) executed() string {
 	return value(s.T(), s.db.Handle, "SELECT CASE WHEN is_called THEN last_value ELSE 0 END::text FROM executed")
 }
@@ -57,7 +72,7 @@ func (s *RereadSuite) readBun(ctx context.Context) error {
 }
 
 func (s *RereadSuite) readPgx(ctx context.Context) error {
-	_, err := database.Read(func() (n int, err error) {
+	_, err := database.Read(s.h.Pool(), func() (n int, err error) {
 		err = s.h.Pool().QueryRow(ctx, slowRead).Scan(&n)
 		return n, err
 	})
@@ -69,6 +84,26 @@ func (s *RereadSuite) TestReadsAreSentAgain() {
 	s.Equal("1", s.executed())
 	s.NoError(s.interrupted(2, s.readPgx))
 	s.Equal("2", s.executed())
+}
+
+// Sessions that wait in the pool end with the one that is lost, a moment later: none of them is tried.
+func (s *RereadSuite) TestReadsLeaveTheSessionsThatWait() {
+	ctx := s.T().Context()
+	for _, read := range []func(context.Context) error{s.readBun, s.readPgx} {
+		var waiting sync.WaitGroup
+		for range 4 {
+			waiting.Go(func() {
+				_, err := s.h.Pool().Exec(ctx, "SELECT pg_sleep(0.1)")
+				s.NoError(err)
+			})
+		}
+		waiting.Wait()
+		s.EqualValues(4, s.h.Pool().Stat().IdleConns())
+		begun := s.h.Pool().Stat().NewConnsCount()
+		s.NoError(s.interrupted(1, read))
+		s.Equal(begun+1, s.h.Pool().Stat().NewConnsCount())
+		s.LessOrEqual(s.h.Pool().Stat().IdleConns(), int32(1))
+	}
 }
 
 func (s *RereadSuite) TestReadsAreGivenUp() {
@@ -100,7 +135,6 @@ func (s *RereadSuite) TestWritesAreSentOnce() {
 	} {
 		s.True(database.Unavailable(s.interrupted(1, write)), name)
 	}
-	time.Sleep(700 * time.Millisecond) // in which another try would come to its end
 	s.Equal("0", s.executed())
 	s.Equal("0", value(s.T(), s.db.Handle, "SELECT count(*)::text FROM notes"))
 }

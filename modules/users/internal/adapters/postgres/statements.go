@@ -58,7 +58,7 @@ func read[T any](ctx context.Context, s store, targets func(*T) []any, statement
 	if tx, ok := s.Conn(ctx).(bun.Tx); ok {
 		return readInTx(ctx, tx, s.mode, targets, statement, arg)
 	}
-	return database.Read(func() ([]T, error) {
+	return database.Read(s.Pool(), func() ([]T, error) {
 		rows, err := s.Pool().Query(ctx, statement, s.mode, arg)
 		if err != nil {
 			return nil, err
