@@ -19,8 +19,8 @@ import (
 )
 
 func newBackup() *cobra.Command {
-	return group("backup", "Make, check and restore backups",
-		newBackupCreate(), newBackupVerify(), newBackupRestore(), newBackupList(), newBackupPrune())
+	logical := []*cobra.Command{newBackupCreate(), newBackupVerify(), newBackupRestore(), newBackupList(), newBackupPrune()}
+	return group("backup", "Make, check and restore backups", append(logical, newPhysicalBackups()...)...)
 }
 
 // withBackups runs fn with the database to back up and the folder of backups.

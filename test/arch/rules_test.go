@@ -95,6 +95,7 @@ var testLibraries = []string{"github.com/stretchr/testify", "pgregory.net/rapid"
 var acquainted = map[string][]string{
 	"database":         {"telemetry"},
 	"database/backup":  {"database", "database/embedded", "database/migrate"},
+	"database/archive": {"database/embedded"},
 	"database/migrate": {"database"},
 	"database/dbtest":  {"database", "database/embedded", "database/migrate"},
 	"database/inspect": {"database"},

@@ -76,6 +76,25 @@ func (a *account) owns(file *os.File) error {
 	return file.Chown(int(a.uid), int(a.gid))
 }
 
+// writeFile writes a file that only a reads, in a folder of its own. It writes to another name first: the file is there whole or
+// not at all.
+func (a *account) writeFile(path, text string) error {
+	unfinished := path + ".unfinished"
+	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// O_EXCL: the folder belongs to another account, whose links root must not follow.
+	file, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	if err := errors.Join(err, file.Sync(), a.owns(file), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, path)
+}
+
 // credential lets a child run as a, in no other group.
 func (a *account) credential() *syscall.Credential {
 	if a == nil {

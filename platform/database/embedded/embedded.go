@@ -9,8 +9,8 @@
 //
 // One data folder has one server and one owner. The owner holds an advisory
 // lock on a file, which the kernel drops however the owner ends, so nothing
-// has to be repaired by hand after a kill -9. The package never deletes or
-// moves a data folder, except those of Temporary.
+// has to be repaired by hand after a kill -9. The package never deletes a data
+// folder, except those of Temporary; Recover moves one aside.
 package embedded
 
 import (
@@ -55,10 +55,10 @@ type Options struct {
 // Server is a running private PostgreSQL, owned or attached to.
 // Its methods are safe for concurrent use.
 type Server struct {
-	dsn     string
-	dataDir string
-	claim   *claim // nil when attached
-	stop    func() error
+	dsn   string
+	site  Site
+	claim *claim // nil when attached
+	stop  func() error
 }
 
 // DSN is the URL of the database: TCP on the loopback address, with the password.
@@ -66,7 +66,10 @@ type Server struct {
 func (s *Server) DSN() string { return s.dsn }
 
 // DataDir is the folder PostgreSQL keeps its data in.
-func (s *Server) DataDir() string { return s.dataDir }
+func (s *Server) DataDir() string { return s.site.Data }
+
+// Site is where the server keeps its files.
+func (s *Server) Site() Site { return s.site }
 
 // Describe sets what others are told about the owner when they find the data
 // folder in use, such as its address. It does nothing on an attached Server.
@@ -177,10 +180,10 @@ func launch(ctx context.Context, o Options, c *cluster, owned *claim, stop func(
 		return nil, errors.Join(err, sup.stop(), owned.release())
 	}
 	return &Server{
-		dsn:     dsn,
-		dataDir: c.data(),
-		claim:   owned,
-		stop:    sync.OnceValue(func() error { return stop(sup) }),
+		dsn:   dsn,
+		site:  c.site(),
+		claim: owned,
+		stop:  sync.OnceValue(func() error { return stop(sup) }),
 	}, nil
 }
 
@@ -189,7 +192,7 @@ func attached(ctx context.Context, o Options, c *cluster, port int, users *flock
 	if err != nil {
 		return nil, errors.Join(err, users.Unlock())
 	}
-	return &Server{dsn: dsn, dataDir: c.data(), stop: sync.OnceValue(users.Unlock)}, nil
+	return &Server{dsn: dsn, site: c.site(), stop: sync.OnceValue(users.Unlock)}, nil
 }
 
 // stopAfterUsers stops the server of a command once nobody is attached to it.

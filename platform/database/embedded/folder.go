@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -29,14 +30,25 @@ func makeSharedHome() error {
 type folder struct {
 	root    string   // DATA_DIR, absolute and without symbolic links: holds the locks
 	base    string   // holds the data, the password and the server's log
+	name    string   // of the data folder in base; empty for the one that is served
 	account *account // owns base and runs the server; nil is our own account
 }
 
-func (f folder) data() string         { return filepath.Join(f.base, "data") }
-func (f folder) unfinished() string   { return filepath.Join(f.base, "data.unfinished") }
-func (f folder) passwordFile() string { return filepath.Join(f.base, "password") }
-func (f folder) logFile() string      { return filepath.Join(f.base, "log") }
-func (f folder) usersLock() string    { return filepath.Join(f.root, "users.lock") }
+func (f folder) data() string       { return filepath.Join(f.base, cmp.Or(f.name, "data")) }
+func (f folder) unfinished() string { return filepath.Join(f.base, "data.unfinished") }
+func (f folder) passwordFile() string {
+	return filepath.Join(f.base, strings.TrimPrefix(f.name+".password", "."))
+}
+func (f folder) logFile() string   { return filepath.Join(f.base, "log") }
+func (f folder) usersLock() string { return filepath.Join(f.root, "users.lock") }
+
+// archive is beside base, so that it outlives whoever removes that.
+func (f folder) archive() string {
+	if filepath.Dir(f.base) == sharedHome {
+		return f.base + ".archive"
+	}
+	return filepath.Join(f.root, "archive")
+}
 
 // openFolder finds the cluster of dataDir, or the place for a new one.
 func openFolder(dataDir string) (folder, error) {
@@ -51,10 +63,12 @@ func openFolder(dataDir string) (folder, error) {
 	sum := sha256.Sum256([]byte(root))
 	far := folder{root: root, base: filepath.Join(sharedHome, hex.EncodeToString(sum[:8]))}
 	for _, f := range []folder{near, far} {
-		// Whoever made the cluster goes on serving it.
-		if stat, err := os.Stat(f.data()); err == nil {
-			f.account = ownerOf(stat)
-			return f, nil
+		// Whoever made the cluster goes on serving it, and what is recovered from its archive.
+		for _, made := range []string{f.data(), f.archive()} {
+			if stat, err := os.Stat(made); err == nil {
+				f.account = ownerOf(stat)
+				return f, nil
+			}
 		}
 	}
 	account, err := unprivileged()
@@ -130,24 +144,10 @@ func (f folder) create() error {
 	return nil
 }
 
-// createPassword writes to another name first: a password is there whole or not at all.
 func (f folder) createPassword() error {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	unfinished := f.passwordFile() + ".unfinished"
-	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// O_EXCL: base belongs to another account, whose links root must not follow.
-	file, err := os.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.WriteString(hex.EncodeToString(secret))
-	if err := errors.Join(err, file.Sync(), f.account.owns(file), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, f.passwordFile())
+	return f.account.writeFile(f.passwordFile(), hex.EncodeToString(secret))
 }
 
 func (f folder) password() (string, error) {
