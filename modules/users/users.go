@@ -55,7 +55,8 @@ type Stats struct {
 // Directory answers siblings' questions about users, in process.
 //
 // Answers come from a cache of this process. A change made by this process is seen by the next call that starts after the
-// change was acknowledged; one made by another process is seen after CACHE_TTL (300 s by default) at the latest.
+// change was acknowledged; one made by another process is seen within a second, and while this process cannot ask the database, after
+// CACHE_TTL (300 s by default) at the latest.
 // Questions by e-mail always ask the database.
 //
 // Every method may also fail with an error that is none of the sentinels: the database could not answer.

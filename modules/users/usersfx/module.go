@@ -43,7 +43,7 @@ var Module = fx.Module("users",
 		fx.Annotate(newStatements, fx.ResultTags(`group:"statements"`)),
 	),
 	fx.Provide(
-		newRepositories, newCache, newHasher, newAccessTokens, newSealer, metrics.NewMeter, newMailer, newRelay, newService,
+		newRepositories, newCache, newHasher, newAccessTokens, newSealer, metrics.NewMeter, newMailer, newRelay, newInstance, newFollower, newService,
 		fx.Private,
 	),
 )
@@ -112,6 +112,12 @@ func newRelay(stored postgres.Repositories, sealer domain.Sealer, mailer applica
 	return application.NewRelay(stored.Outbox, stored.Users, sealer, mailer, now, logger)
 }
 
+func newInstance() *application.Instance { return application.NewInstance(newID) }
+
+func newFollower(stored postgres.Repositories, c *cache.Cache, self *application.Instance, logger *slog.Logger) *application.Follower {
+	return application.NewFollower(stored.Changes, c, self, now, logger)
+}
+
 type serviceParams struct {
 	fx.In
 
@@ -124,6 +130,7 @@ type serviceParams struct {
 	Meter        *metrics.Meter
 	Sealer       domain.Sealer
 	Relay        *application.Relay
+	Instance     *application.Instance
 	Logger       *slog.Logger
 }
 
@@ -142,7 +149,8 @@ func newService(p serviceParams) (*application.Service, error) {
 	}
 	return application.New(application.Deps{
 		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox,
-		Audit: p.Stored.Audit, Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, Meter: p.Meter, RefreshKeys: keys, Sealer: p.Sealer, Pseudonyms: pseudonyms,
+		Audit: p.Stored.Audit, Changes: p.Stored.Changes, Instance: p.Instance,
+		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, Meter: p.Meter, RefreshKeys: keys, Sealer: p.Sealer, Pseudonyms: pseudonyms,
 		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
 		Wake: p.Relay.Wake, Now: now, NewID: newID, Logger: p.Logger,
 	}), nil
@@ -154,8 +162,10 @@ func newRoutes(s *application.Service) func(httpserver.API) {
 	return func(api httpserver.API) { httpapi.Routes(api, s) }
 }
 
-// newStartup returns what happens once the schema is there: the first administrator, and mail from then on.
-func newStartup(lc fx.Lifecycle, cfg config.Config, s *application.Service, relay *application.Relay, logger *slog.Logger) ([]startup.Task, error) {
+// newStartup returns what happens once the schema is there: the first administrator, and from then on what goes on in the background.
+func newStartup(
+	lc fx.Lifecycle, cfg config.Config, s *application.Service, relay *application.Relay, follower *application.Follower, logger *slog.Logger,
+) ([]startup.Task, error) {
 	admin := application.NewAdmin{
 		Email: cfg.Bootstrap.Email, Password: cfg.Bootstrap.Password.Reveal(), FirstName: "First", LastName: "Administrator",
 	}
@@ -176,12 +186,13 @@ func newStartup(lc fx.Lifecycle, cfg config.Config, s *application.Service, rela
 			}
 			return err
 		}},
-		{Name: "start the mail relay", Run: relayTask(lc, relay)},
+		{Name: "start the mail relay", Run: background(lc, relay.Run)},
+		{Name: "follow other instances", Run: background(lc, follower.Run)},
 	}, nil
 }
 
-// relayTask returns the start of the relay, which the lifecycle stops. Once stopping has begun it does not start any more.
-func relayTask(lc fx.Lifecycle, relay *application.Relay) func(context.Context) error {
+// background returns the start of run in the background, which the lifecycle stops. Once stopping has begun it does not start any more.
+func background(lc fx.Lifecycle, run func(context.Context)) func(context.Context) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	var once sync.Once // started, or never to be
@@ -199,7 +210,7 @@ func relayTask(lc fx.Lifecycle, relay *application.Relay) func(context.Context) 
 		once.Do(func() {
 			go func() {
 				defer close(stopped)
-				relay.Run(ctx)
+				run(ctx)
 			}()
 		})
 		return nil
@@ -207,9 +218,12 @@ func relayTask(lc fx.Lifecycle, relay *application.Relay) func(context.Context) 
 }
 
 func newCollectors(
-	s *application.Service, stored postgres.Repositories, c *cache.Cache, h *password.Hasher, meter *metrics.Meter, logger *slog.Logger,
+	s *application.Service, stored postgres.Repositories, c *cache.Cache, h *password.Hasher, f *application.Follower, meter *metrics.Meter,
+	logger *slog.Logger,
 ) []prometheus.Collector {
-	return []prometheus.Collector{metrics.Accounts(s.CountUsers, logger), metrics.Outbox(stored.Outbox, now, logger), c, h, meter}
+	return []prometheus.Collector{
+		metrics.Accounts(s.CountUsers, logger), metrics.Outbox(stored.Outbox, now, logger), metrics.NewLag(f.Lag), c, h, meter,
+	}
 }
 
 // Describe registers the module's routes with an API that is only to be documented: calling one of them panics.

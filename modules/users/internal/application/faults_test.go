@@ -88,7 +88,7 @@ func TestUseCasesAreAllOrNothing(t *testing.T) {
 				w := newWorld(t)
 				call := prepare(w)
 				before, trail, wakes := w.memory.Snapshot(), w.memory.Trail(), w.wakes
-				w.cache.Forget()
+				w.cache.ForgetAll()
 				w.memory.BreakIn(statement)
 				err := call()
 				w.memory.BreakIn(0)

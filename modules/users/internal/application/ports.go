@@ -148,6 +148,7 @@ type Cache interface {
 	Session(ctx context.Context, id uuid.UUID, load func(context.Context) (users.ID, error)) (users.ID, error)
 	ForgetUser(id users.ID)
 	ForgetSession(id uuid.UUID)
+	ForgetAll()
 }
 
 // ErrBadHash is how Verify of Hasher reports a stored hash that is none, or that asks for absurd work. It says nothing of the hash:

@@ -22,6 +22,8 @@ type Deps struct {
 	Sessions      Sessions
 	Outbox        Outbox
 	Audit         Audit
+	Changes       Changes
+	Instance      *Instance
 	Cache         Cache
 	Hasher        Hasher
 	AccessTokens  AccessTokens
@@ -53,14 +55,26 @@ type effects struct {
 // maxPhoneRaces bounds how often a change starts again because somebody else took its phone number at that moment.
 const maxPhoneRaces = 3
 
-// commit runs fn in a transaction and its effects after.
+// commit runs fn in a transaction, tells other instances in it what to forget, and runs its effects after.
 //
 // The cache forgets even when the transaction failed: a commit whose answer was lost may have happened.
 func (s *Service) commit(ctx context.Context, fn func(ctx context.Context, after *effects) error) error {
 	var after effects
 	var err error
 	for range maxPhoneRaces {
-		err = s.Tx.InTx(ctx, func(ctx context.Context) error { return fn(ctx, &after) })
+		done := false
+		err = s.Tx.InTx(ctx, func(ctx context.Context) error {
+			done = false
+			if err := fn(ctx, &after); err != nil {
+				return err
+			}
+			done = true
+			return s.announce(ctx, after)
+		})
+		if err != nil && done {
+			// The commit may still be under way. What is read in the meantime is forgotten when it comes back as somebody else's.
+			s.Instance.Rename()
+		}
 		if !errors.Is(err, ErrPhoneClaimed) {
 			break
 		}

@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	ports := w.memory.Ports()
 	w.Service = application.New(application.Deps{
 		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, Sessions: ports.Sessions, Outbox: ports.Outbox,
-		Audit: ports.Audit,
+		Audit: ports.Audit, Changes: ports.Changes, Instance: application.NewInstance(userstest.NewID),
 		Cache: w.cache, Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now}, Meter: &w.meter,
 		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
 		Wake: func() { w.wakes++ }, Now: w.clock.Now, NewID: userstest.NewID,

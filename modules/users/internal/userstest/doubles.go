@@ -80,6 +80,9 @@ func (NoCache) ForgetUser(users.ID) {}
 // ForgetSession implements application.Cache.
 func (NoCache) ForgetSession(uuid.UUID) {}
 
+// ForgetAll implements application.Cache.
+func (NoCache) ForgetAll() {}
+
 // Cache remembers everything until it is told to forget, so that a use case which does not tell it is found out.
 // It is for one goroutine.
 type Cache struct {
@@ -91,7 +94,7 @@ type Cache struct {
 // NewCache returns an empty cache.
 func NewCache() *Cache {
 	c := &Cache{}
-	c.Forget()
+	c.ForgetAll()
 	return c
 }
 
@@ -146,8 +149,10 @@ func (c *Cache) Users(
 	return views, nil
 }
 
-// Forget forgets everything.
-func (c *Cache) Forget() { c.users, c.sessions = map[users.ID]users.User{}, map[uuid.UUID]users.ID{} }
+// ForgetAll implements application.Cache.
+func (c *Cache) ForgetAll() {
+	c.users, c.sessions = map[users.ID]users.User{}, map[uuid.UUID]users.ID{}
+}
 
 // ForgetUser implements application.Cache.
 func (c *Cache) ForgetUser(id users.ID) { delete(c.users, id) }

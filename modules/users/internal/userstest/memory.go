@@ -25,6 +25,7 @@ type Ports struct {
 	Sessions      application.Sessions
 	Outbox        application.Outbox
 	Audit         application.Audit
+	Changes       application.Changes
 }
 
 // Memory is storage in memory, safe for concurrent use. A transaction holds all of it, so that transactions run one after the
@@ -42,12 +43,14 @@ type tables struct {
 	sessions      map[uuid.UUID]domain.SessionState
 	outbox        map[uuid.UUID]outboxRow
 	audit         map[uuid.UUID]application.AuditEntry
+	changes       map[int]sentChange // by the order in which they were announced
 }
 
 func (t tables) clone() tables {
 	return tables{
 		users: maps.Clone(t.users), registrations: maps.Clone(t.registrations),
 		sessions: maps.Clone(t.sessions), outbox: maps.Clone(t.outbox), audit: maps.Clone(t.audit),
+		changes: maps.Clone(t.changes),
 	}
 }
 
@@ -56,6 +59,7 @@ func NewMemory() *Memory {
 	return &Memory{tables: tables{
 		users: map[users.ID]domain.State{}, registrations: map[uuid.UUID]domain.Registration{},
 		sessions: map[uuid.UUID]domain.SessionState{}, outbox: map[uuid.UUID]outboxRow{}, audit: map[uuid.UUID]application.AuditEntry{},
+		changes: map[int]sentChange{},
 	}}
 }
 
@@ -63,7 +67,7 @@ func NewMemory() *Memory {
 func (m *Memory) Ports() Ports {
 	return Ports{
 		Tx: m, Users: memoryUsers{m}, Registrations: memoryRegistrations{m}, Sessions: memorySessions{m}, Outbox: memoryOutbox{m},
-		Audit: memoryAudit{m},
+		Audit: memoryAudit{m}, Changes: memoryChanges{m},
 	}
 }
 
@@ -77,12 +81,12 @@ func (m *Memory) BreakIn(n int) {
 	m.breakIn = n
 }
 
-// Snapshot returns a copy of everything stored but the audit trail, to be compared with another.
+// Snapshot returns a copy of everything stored but what was told of it, to others and in the audit trail, to be compared with another.
 func (m *Memory) Snapshot() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	copied := m.tables.clone()
-	copied.audit = nil
+	copied.audit, copied.changes = nil, nil
 	return copied
 }
 

@@ -33,12 +33,13 @@ type Options struct {
 // Cache remembers users and whose live session a session is. It is safe for concurrent use. Values returned are copies. It is
 // not for use inside a transaction: what is not committed must not be remembered.
 //
-// After ForgetUser or ForgetSession has returned, no call that starts later is answered from before it, even when a slow load
+// After ForgetUser, ForgetSession or ForgetAll has returned, no call that starts later is answered from before it, even when a slow load
 // that began earlier returns later.
 //
 // Errors, and so "there is none" (users.ErrNotFound, users.ErrSessionEnded), are not remembered at all: only who waits for a load
 // is told them. IDs cannot be guessed, so hardly anybody asks for what is not there, and who does must not push out what is.
 type Cache struct {
+	store    *store
 	users    shelf[users.User]
 	sessions shelf[users.ID]
 	metrics  []prometheus.Collector
@@ -63,6 +64,7 @@ func New(o Options) (*Cache, error) {
 		Name: "tickr_users_cache_misses_total", Help: "Reads not answered from the cache; those that miss together share one query.",
 	}, []string{"kind"})
 	return &Cache{
+		store: s,
 		users: shelf[users.User]{
 			store: s, kind: "user", encode: appendUser, decode: decodeUser, loadTime: o.LoadTime, spend: o.Spend,
 			hits: hits.WithLabelValues("user"), misses: misses.WithLabelValues("user"),
@@ -134,6 +136,9 @@ func (c *Cache) ForgetUser(id users.ID) { c.users.forget(id) }
 
 // ForgetSession implements application.Cache.
 func (c *Cache) ForgetSession(id uuid.UUID) { c.sessions.forget(id) }
+
+// ForgetAll implements application.Cache.
+func (c *Cache) ForgetAll() { c.store.forgetAll() }
 
 // Close ends the clean-up in the background. Closing again does nothing; a closed cache still answers.
 func (c *Cache) Close() error { return c.close() }

@@ -35,6 +35,7 @@ type entries interface {
 	Get(key string) ([]byte, error)
 	Set(key string, entry []byte) error
 	Delete(key string) error
+	Reset() error
 	Len() int
 	Capacity() int
 	Close() error
@@ -131,6 +132,16 @@ func (s *store) forget(key string, id uuid.UUID) {
 	_ = s.entries.Delete(key) // fails only when there is nothing to delete
 }
 
+// forgetAll drops every entry. What is loaded meanwhile is not put: each stripe is forgotten before.
+func (s *store) forgetAll() {
+	for i := range s.stripes {
+		s.stripes[i].mu.Lock()
+		s.stripes[i].generation++
+		s.stripes[i].mu.Unlock()
+	}
+	_ = s.entries.Reset() // never fails
+}
+
 // stripe returns the guard of an ID. The last octet of a version 4 or 7 UUID is random.
 func (s *store) stripe(id uuid.UUID) *stripe { return &s.stripes[id[len(id)-1]] }
 
@@ -140,6 +151,7 @@ type off struct{}
 func (off) Get(string) ([]byte, error) { return nil, bigcache.ErrEntryNotFound }
 func (off) Set(string, []byte) error   { return nil }
 func (off) Delete(string) error        { return nil }
+func (off) Reset() error               { return nil }
 func (off) Len() int                   { return 0 }
 func (off) Capacity() int              { return 0 }
 func (off) Close() error               { return nil }

@@ -58,7 +58,7 @@ func newWorld(t *testing.T, changes ...func(*application.Deps)) *world {
 	ports := w.memory.Ports()
 	deps := application.Deps{
 		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, Sessions: ports.Sessions, Outbox: ports.Outbox,
-		Audit: ports.Audit,
+		Audit: ports.Audit, Changes: ports.Changes, Instance: application.NewInstance(userstest.NewID),
 		Cache: userstest.NewCache(), Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now}, Meter: new(userstest.Meter),
 		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
 		Wake: func() {}, Now: w.clock.Now, NewID: userstest.NewID,

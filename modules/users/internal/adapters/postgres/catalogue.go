@@ -143,13 +143,19 @@ func Catalogue(sample Sample) []inspect.Statement {
 		{Name: "Audit.OfSubject", Purpose: "show the audit trail of an account", Indexes: []string{"idx_audit_log_subject"},
 			Queries: trail()},
 
+		{Name: "Changes.Announce", Purpose: "tell other instances what to forget", Reason: onlyInserts,
+			Queries: sent(r.Changes.Announce(ctx, id, now, []application.Change{{ID: sample.NewID, Kind: application.UserChanged, Subject: id}}))},
+		{Name: "Changes.Moment", Purpose: "begin to follow other instances", Reason: "reads no table", Queries: sent(r.Changes.Moment(ctx))},
+		{Name: "Changes.Since", Purpose: "follow other instances", Indexes: []string{"idx_outbox_changes"},
+			Queries: sent(r.Changes.Since(ctx, sample.Moment, sample.NewID))},
+
 		{Name: "Outbox.Append", Purpose: "queue mail", Reason: onlyInserts, Queries: sent(r.Outbox.Append(ctx, queued))},
-		{Name: "Outbox.Lease", Purpose: "take the mail that is due first", Indexes: []string{"idx_outbox_due", "PK_outbox"},
+		{Name: "Outbox.Lease", Purpose: "take the mail that is due first", Indexes: []string{"idx_outbox_mail", "PK_outbox"},
 			Queries: sent(r.Outbox.Lease(ctx, now, now))},
 		{Name: "Outbox.Delivered", Purpose: "remove sent mail", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, mail.ID))},
 		{Name: "Outbox.Retry", Purpose: "put mail off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, mail.ID, now, text))},
 		{Name: "Outbox.Bury", Purpose: "give mail up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, mail.ID, now, text))},
-		{Name: "Outbox.Backlog", Purpose: "watch the outbox", Indexes: []string{"idx_outbox_due", "idx_outbox_dead"},
+		{Name: "Outbox.Backlog", Purpose: "watch the outbox", Indexes: []string{"idx_outbox_mail", "idx_outbox_dead"},
 			Queries: sent(r.Outbox.Backlog(ctx))},
 	}
 }

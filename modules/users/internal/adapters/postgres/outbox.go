@@ -86,9 +86,9 @@ func (r Outbox) Backlog(ctx context.Context) (application.Backlog, error) {
 		FirstDue      *time.Time
 	}
 	err := conn.NewSelect().
-		ColumnExpr("(SELECT count(*) FROM (?) AS w) AS waiting", some("o.dead_at IS NULL", "o.due_at")).
+		ColumnExpr("(SELECT count(*) FROM (?) AS w) AS waiting", some("o.dead_at IS NULL AND o.due_at IS NOT NULL", "o.due_at")).
 		ColumnExpr("(SELECT count(*) FROM (?) AS d) AS dead", some("o.dead_at IS NOT NULL", "o.dead_at")).
-		ColumnExpr("(?) AS first_due", conn.NewSelect().Model((*outboxRow)(nil)).ColumnExpr("min(o.due_at)").Where("o.dead_at IS NULL")).
+		ColumnExpr("(?) AS first_due", conn.NewSelect().Model((*outboxRow)(nil)).ColumnExpr("min(o.due_at)").Where("o.dead_at IS NULL").Where("o.due_at IS NOT NULL")).
 		Scan(ctx, &row)
 	backlog := application.Backlog{Waiting: row.Waiting, Dead: row.Dead}
 	if row.FirstDue != nil {

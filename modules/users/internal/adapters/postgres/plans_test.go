@@ -40,6 +40,8 @@ const crowd = `
 	FROM users.users, generate_series(1, 2) n WHERE NOT email_verified;
 	INSERT INTO users.outbox (id, kind, user_id, created_at, due_at)
 	SELECT gen_random_uuid(), 'verify_email', id, created_at, created_at FROM users.users WHERE NOT email_verified;
+	INSERT INTO users.outbox (id, kind, subject_id, sender, created_at)
+	SELECT gen_random_uuid(), 'user_changed', id, id, created_at FROM users.users WHERE role = 'ADMIN';
 	INSERT INTO users.audit_log (id, created_at, act, subject_id, outcome, details)
 	SELECT gen_random_uuid(), created_at, 'login', id, 'success', '{}' FROM users.users WHERE phone IS NOT NULL`
 

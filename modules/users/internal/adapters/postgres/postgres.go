@@ -44,6 +44,7 @@ type Repositories struct {
 	Sessions      Sessions
 	Outbox        Outbox
 	Audit         Audit
+	Changes       Changes
 }
 
 // NewRepositories returns the storage behind a database. It keeps prepared statements in connections.
@@ -56,7 +57,7 @@ func NewRepositories(db DB) Repositories {
 func NewUnprepared(db DB) Repositories { return newRepositories(store{db, pgx.QueryExecModeExec}) }
 
 func newRepositories(s store) Repositories {
-	return Repositories{Users: Users{s}, Registrations: Registrations{s}, Sessions: Sessions{s}, Outbox: Outbox{s}, Audit: Audit{s}}
+	return Repositories{Users: Users{s}, Registrations: Registrations{s}, Sessions: Sessions{s}, Outbox: Outbox{s}, Audit: Audit{s}, Changes: Changes{s}}
 }
 
 var (
@@ -65,6 +66,7 @@ var (
 	_ application.Sessions      = Sessions{}
 	_ application.Outbox        = Outbox{}
 	_ application.Audit         = Audit{}
+	_ application.Changes       = Changes{}
 )
 
 // fault says what was attempted when a statement failed, and names the failures that callers know by their constraint.

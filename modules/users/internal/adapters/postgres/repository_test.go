@@ -28,7 +28,7 @@ func repositories(over func(postgres.DB) postgres.Repositories) *userstest.Repos
 		stored := over(db)
 		return userstest.Ports{
 			Tx: db, Users: stored.Users, Registrations: stored.Registrations, Sessions: stored.Sessions, Outbox: stored.Outbox,
-			Audit: stored.Audit,
+			Audit: stored.Audit, Changes: stored.Changes,
 		}
 	}}
 }

@@ -23,13 +23,14 @@ type Sample struct {
 	Session      domain.SessionState
 	Registration domain.Registration
 	Mail         application.QueuedMail
+	Moment       application.Moment // before all changes
 }
 
 // Example returns a sample of rows that there are not.
 func Example(now time.Time) Sample {
 	id, hash := uuid.UUID{15: 1}, domain.HashToken("token")
 	return Sample{
-		Now: now, NewID: uuid.UUID{15: 2},
+		Now: now, NewID: uuid.UUID{15: 2}, Moment: "3:3:",
 		User:         domain.State{ID: id, Email: "nobody@example.com", Role: users.Participant, CreatedAt: now, UpdatedAt: now},
 		Session:      domain.SessionState{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now},
 		Registration: domain.Registration{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now},
@@ -51,7 +52,7 @@ func ReadSample(ctx context.Context, db DB, newID uuid.UUID, now time.Time) (Sam
 		conn.NewSelect().Model(&user).Where("u.phone IS NOT NULL"), // rather than the one before
 		conn.NewSelect().Model(&session).Where("s.ended_at IS NULL").OrderExpr("s.id DESC"),
 		conn.NewSelect().Model(&registration).OrderExpr("r.expires_at DESC"),
-		conn.NewSelect().Model(&mail).Where("o.dead_at IS NULL").OrderExpr("o.due_at, o.id"),
+		conn.NewSelect().Model(&mail).Where("o.dead_at IS NULL").Where("o.due_at IS NOT NULL").OrderExpr("o.due_at, o.id"),
 	} {
 		if err := query.Limit(1).Scan(ctx); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return Sample{}, fmt.Errorf("take a sample of the data: %w", err)

@@ -13,8 +13,8 @@ import (
 	"github.com/tickr/tickr/platform/database"
 )
 
-// The reads behind nearly every request. Their text never changes, so PostgreSQL parses and plans each once for a connection, where
-// it does that anew for every statement that bun writes. Each has one parameter.
+// The reads behind nearly every request, and the one that each instance makes all the time. Their text never changes, so PostgreSQL
+// parses and plans each once for a connection, where it does that anew for every statement that bun writes.
 const (
 	selectUserByID    = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE id = $1"
 	selectUserByEmail = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE email = $1"
@@ -22,6 +22,10 @@ const (
 	selectSessionByID = "SELECT id, user_id, token_hash, previous_hash, exchanged_at, created_at, expires_at, ended_at, end_reason," +
 		" address, user_agent" +
 		" FROM users.sessions WHERE id = $1"
+	// One row at least, for the moment.
+	selectChangesSince = "SELECT now::text, o.id, o.kind, o.subject_id FROM pg_current_snapshot() AS now LEFT JOIN users.outbox o" +
+		" ON o.due_at IS NULL AND o.xact >= pg_snapshot_xmin($1::text::pg_snapshot)" +
+		" AND NOT pg_visible_in_snapshot(o.xact, $1::text::pg_snapshot) AND o.sender <> $2"
 
 	// shownColumns are those of a user but for the hash of the password.
 	shownColumns = "id, email, phone, first_name, last_name, role, is_organizer, email_verified, phone_verified, is_active, last_login_at," +
@@ -54,12 +58,12 @@ type store struct {
 }
 
 // read returns what a constant statement finds, its columns in the targets of a T. It takes part in the transaction of ctx.
-func read[T any](ctx context.Context, s store, targets func(*T) []any, statement string, arg any) ([]T, error) {
+func read[T any](ctx context.Context, s store, targets func(*T) []any, statement string, args ...any) ([]T, error) {
 	if tx, ok := s.Conn(ctx).(bun.Tx); ok {
-		return readInTx(ctx, tx, s.mode, targets, statement, arg)
+		return readInTx(ctx, tx, s.mode, targets, statement, args...)
 	}
 	return database.Read(s.Pool(), func() ([]T, error) {
-		rows, err := s.Pool().Query(ctx, statement, s.mode, arg)
+		rows, err := s.Pool().Query(ctx, statement, append([]any{s.mode}, args...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -71,8 +75,8 @@ func read[T any](ctx context.Context, s store, targets func(*T) []any, statement
 }
 
 // readInTx goes past bun, which would write the argument into the text.
-func readInTx[T any](ctx context.Context, tx bun.Tx, mode pgx.QueryExecMode, targets func(*T) []any, statement string, arg any) ([]T, error) {
-	rows, err := tx.Tx.QueryContext(ctx, statement, mode, arg)
+func readInTx[T any](ctx context.Context, tx bun.Tx, mode pgx.QueryExecMode, targets func(*T) []any, statement string, args ...any) ([]T, error) {
+	rows, err := tx.Tx.QueryContext(ctx, statement, append([]any{mode}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +93,8 @@ func readInTx[T any](ctx context.Context, tx bun.Tx, mode pgx.QueryExecMode, tar
 }
 
 // readOne is read of a statement that finds one row at most. It fails with sql.ErrNoRows.
-func readOne[T any](ctx context.Context, s store, targets func(*T) []any, statement string, arg any) (T, error) {
-	found, err := read(ctx, s, targets, statement, arg)
+func readOne[T any](ctx context.Context, s store, targets func(*T) []any, statement string, args ...any) (T, error) {
+	found, err := read(ctx, s, targets, statement, args...)
 	if err == nil && len(found) == 0 {
 		err = sql.ErrNoRows
 	}
