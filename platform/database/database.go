@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,8 +45,9 @@ type Options struct {
 // Handle is the pool and its two doors: bun through Conn and InTx, pgx through Pool. It is safe for
 // concurrent use.
 type Handle struct {
-	pool *pgxpool.Pool
-	db   *bun.DB
+	pool    *pgxpool.Pool
+	db      *bun.DB
+	waiting *atomic.Int64 // callers who want a connection and have none yet
 }
 
 // Open prepares a pool without connecting: the server may be absent, and is asked for at first use. It fails
@@ -68,7 +70,8 @@ func Open(ctx context.Context, o Options) (*Handle, error) {
 	// mode still refuses a second statement in a query. Hot constant queries ask for the cache themselves.
 	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.ConnConfig.ConnectTimeout = o.ConnectTimeout
-	cfg.ConnConfig.Tracer = multitracer.New(limiter{acquire: o.ConnectTimeout}, tracer{})
+	waiting := new(atomic.Int64)
+	cfg.ConnConfig.Tracer = multitracer.New(limiter{acquire: o.ConnectTimeout, waiting: waiting}, tracer{})
 	cfg.MaxConns = int32(min(o.PoolSize, 1<<15))
 	cfg.MinConns, cfg.MinIdleConns = 0, 0
 	cfg.MaxConnIdleTime = o.IdleTimeout
@@ -81,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Handle, error) {
 	}
 	// Columns that a newer instance has added during a rolling deploy must not break this one's queries.
 	db := bun.NewDB(openSQL(pool), pgdialect.New(), bun.WithDiscardUnknownColumns())
-	return &Handle{pool: pool, db: db}, nil
+	return &Handle{pool: pool, db: db, waiting: waiting}, nil
 }
 
 // Conn returns what a repository queries: the transaction that InTx put into ctx, or the pool.

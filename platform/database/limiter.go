@@ -45,6 +45,8 @@ func Spend(ctx context.Context) (waiting context.Context, done func()) {
 type limiter struct {
 	// acquire is the longest wait for a connection.
 	acquire time.Duration
+	// waiting counts the callers who want a connection and have none yet.
+	waiting *atomic.Int64
 }
 
 var (
@@ -63,6 +65,7 @@ type span struct {
 
 // TraceAcquireStart implements pgxpool.AcquireTracer.
 func (l limiter) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	l.waiting.Add(1)
 	limit := l.acquire
 	b, _ := ctx.Value(budgetKey{}).(*budget)
 	if b != nil {
@@ -72,7 +75,8 @@ func (l limiter) TraceAcquireStart(ctx context.Context, _ *pgxpool.Pool, _ pgxpo
 }
 
 // TraceAcquireEnd implements pgxpool.AcquireTracer.
-func (limiter) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
+func (l limiter) TraceAcquireEnd(ctx context.Context, _ *pgxpool.Pool, _ pgxpool.TraceAcquireEndData) {
+	l.waiting.Add(-1)
 	end(ctx)
 }
 

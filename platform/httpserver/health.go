@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tickr/tickr/platform/telemetry"
 )
 
 const (
@@ -40,6 +43,12 @@ type summary struct {
 	Checks map[string]string `json:"checks,omitempty"`
 }
 
+var (
+	readyDesc = prometheus.NewDesc("tickr_ready", "Whether requests should be sent here: all checks pass, and no stop has begun.", nil, nil)
+	checkDesc = prometheus.NewDesc("tickr_check_up", "Whether a check passes within a second.", []string{"check"}, nil)
+)
+
+// health answers the health routes, and Prometheus alike.
 type health struct {
 	checks   []Check
 	logger   *slog.Logger
@@ -80,6 +89,23 @@ func (h *health) ready(c *gin.Context) {
 		c.Header("Retry-After", strconv.Itoa(int(defaultRetryAfter/time.Second)))
 	}
 	c.JSON(status, answer)
+}
+
+// Describe implements prometheus.Collector.
+func (h *health) Describe(descs chan<- *prometheus.Desc) {
+	descs <- readyDesc
+	descs <- checkDesc
+}
+
+// Collect implements prometheus.Collector.
+func (h *health) Collect(metrics chan<- prometheus.Metric) {
+	ready := !h.draining.Load()
+	for name, err := range h.probe(context.Background()) {
+		h.note(context.Background(), name, err)
+		ready = ready && err == nil
+		metrics <- telemetry.Truth(checkDesc, err == nil, name)
+	}
+	metrics <- telemetry.Truth(readyDesc, ready)
 }
 
 // probe runs all checks at once and gives up on those that take too long.

@@ -3,16 +3,19 @@ package httpserver_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/httpserver"
@@ -45,7 +48,9 @@ func TestHealth(t *testing.T) {
 		require.JSONEq(t, `{"status":"pass"}`, r.Text)
 	}
 	expect(http.StatusOK, `{"status":"pass","checks":{"database":"pass","mail":"pass"}}`)
+	require.NoError(t, testutil.GatherAndCompare(s.Registry, strings.NewReader(readyMetrics(1, 1)), "tickr_ready", "tickr_check_up"))
 	broken.Store(true)
+	require.NoError(t, testutil.GatherAndCompare(s.Registry, strings.NewReader(readyMetrics(0, 0)), "tickr_ready", "tickr_check_up"))
 	expect(http.StatusServiceUnavailable, `{"status":"fail","checks":{"database":"fail","mail":"pass"}}`)
 	broken.Store(false)
 	expect(http.StatusOK, `{"status":"pass","checks":{"database":"pass","mail":"pass"}}`)
@@ -53,11 +58,25 @@ func TestHealth(t *testing.T) {
 	require.Len(t, s.logs.lines(t, "ready again"), 1)
 
 	s.Drain()
+	require.NoError(t, testutil.GatherAndCompare(s.Registry, strings.NewReader(readyMetrics(0, 1)), "tickr_ready", "tickr_check_up"))
 	expect(http.StatusServiceUnavailable, `{"status":"fail","checks":{"database":"pass","mail":"pass"}}`)
 
 	r := s.send(t, http.MethodGet, "/api/health", "")
 	require.Equal(t, http.StatusPermanentRedirect, r.StatusCode)
 	require.Equal(t, "/healthz", r.Header.Get("Location"))
+}
+
+// readyMetrics is what is shown to Prometheus.
+func readyMetrics(ready, database int) string {
+	return fmt.Sprintf(`
+# HELP tickr_check_up Whether a check passes within a second.
+# TYPE tickr_check_up gauge
+tickr_check_up{check="database"} %d
+tickr_check_up{check="mail"} 1
+# HELP tickr_ready Whether requests should be sent here: all checks pass, and no stop has begun.
+# TYPE tickr_ready gauge
+tickr_ready %d
+`, database, ready)
 }
 
 func TestSlowCheck(t *testing.T) {

@@ -58,6 +58,8 @@ type observer struct {
 	requestContext func(context.Context) context.Context
 	requests       *prometheus.CounterVec
 	durations      *prometheus.HistogramVec
+	inFlight       prometheus.Gauge
+	panics         prometheus.Counter
 }
 
 func newObserver(options Options) (*observer, error) {
@@ -74,9 +76,19 @@ func newObserver(options Options) (*observer, error) {
 			Help:    "Time to answer an HTTP request.",
 			Buckets: prometheus.DefBuckets,
 		}, []string{"method", "route"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "http_requests_in_flight",
+			Help: "HTTP requests being answered.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "http_panics_total",
+			Help: "HTTP requests that ended in a panic.",
+		}),
 	}
-	if err := errors.Join(options.Registry.Register(o.requests), options.Registry.Register(o.durations)); err != nil {
-		return nil, fmt.Errorf("register HTTP metrics: %w", err)
+	for _, collector := range []prometheus.Collector{o.requests, o.durations, o.inFlight, o.panics} {
+		if err := options.Registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("register HTTP metrics: %w", err)
+		}
 	}
 	return o, nil
 }
@@ -102,8 +114,12 @@ func (o *observer) observe(c *gin.Context) {
 	for name, value := range answerHeaders {
 		c.Header(name, value)
 	}
+	o.inFlight.Inc()
 	// Deferred for the request that is cut off by a panic.
-	defer func() { o.record(ctx, c, time.Since(start)) }()
+	defer func() {
+		o.inFlight.Dec()
+		o.record(ctx, c, time.Since(start))
+	}()
 	c.Next()
 }
 
@@ -133,6 +149,7 @@ func (o *observer) record(ctx context.Context, c *gin.Context, took time.Duratio
 		level = slog.LevelError
 		attrs = append(attrs, slog.Any("error", fault))
 		if p, ok := errors.AsType[*panicked](fault); ok {
+			o.panics.Inc()
 			attrs = append(attrs, slog.String("stack", string(p.stack)))
 		}
 	case slices.Contains(probes, route):

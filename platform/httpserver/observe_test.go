@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/httpserver"
@@ -116,6 +118,32 @@ func TestMetrics(t *testing.T) {
 		`http_request_duration_seconds_count{method="GET",route="unmatched"} 3`,
 		`http_request_duration_seconds_count{method="other",route="unmatched"} 2`,
 	}, regexp.MustCompile(`(?m)^http_request_duration_seconds_count.*$`).FindAllString(scrape(), -1))
+}
+
+func TestPanicsAndRequestsInFlightAreCounted(t *testing.T) {
+	t.Parallel()
+	var s *server
+	shows := func(panics, inFlight int) error {
+		return testutil.GatherAndCompare(s.Registry, strings.NewReader(fmt.Sprintf(`
+# HELP http_panics_total HTTP requests that ended in a panic.
+# TYPE http_panics_total counter
+http_panics_total %d
+# HELP http_requests_in_flight HTTP requests being answered.
+# TYPE http_requests_in_flight gauge
+http_requests_in_flight %d
+`, panics, inFlight)), "http_panics_total", "http_requests_in_flight")
+	}
+	during := make(chan error, 1)
+	s = start(t, func(o *httpserver.Options) {
+		o.Prepared = func() bool {
+			during <- shows(0, 1)
+			return true
+		}
+	})
+	require.NoError(t, shows(0, 0))
+	s.send(t, http.MethodPost, "/api/fail/panic", "")
+	require.NoError(t, <-during)
+	require.Eventually(t, func() bool { return shows(1, 0) == nil }, time.Second, time.Millisecond)
 }
 
 func TestRequestContext(t *testing.T) {

@@ -113,6 +113,9 @@ func New(o Options) (*Server, error) {
 	s.api.UseMiddleware(refuseUnexpectedBody(s.api))
 	s.openAPI = sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.api.OpenAPI()) })
 	s.health.register(engine)
+	if err := o.Registry.Register(s.health); err != nil {
+		return nil, fmt.Errorf("register health metrics: %w", err)
+	}
 	if err := s.registerDocs(engine); err != nil {
 		return nil, err
 	}

@@ -53,6 +53,14 @@ func Gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Me
 	return prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
 
+// Truth returns 1 or 0.
+func Truth(desc *prometheus.Desc, is bool, labels ...string) prometheus.Metric {
+	if is {
+		return Gauge(desc, 1, labels...)
+	}
+	return Gauge(desc, 0, labels...)
+}
+
 // Counter returns a number that somebody else counts up.
 func Counter(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, value, labels...)
@@ -69,11 +77,7 @@ func (r *Reading) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (r *Reading) Collect(metrics chan<- prometheus.Metric) {
 	current, ok := r.current()
-	up := 0.0
-	if ok {
-		up = 1
-	}
-	metrics <- Gauge(r.up, up)
+	metrics <- Truth(r.up, ok)
 	for _, metric := range current {
 		metrics <- metric
 	}

@@ -4,7 +4,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -149,21 +148,6 @@ func prepare(lc fx.Lifecycle, p *startup.Preparation, ready func(), stop fx.Shut
 			}
 		},
 	))
-}
-
-type collected struct {
-	fx.In
-
-	Collectors []prometheus.Collector `group:"metrics"`
-}
-
-func registerMetrics(registry *prometheus.Registry, db *database.Handle, c collected) error {
-	for _, collector := range append(c.Collectors, database.NewCollector(db)) {
-		if err := registry.Register(collector); err != nil {
-			return fmt.Errorf("register metrics: %w", err)
-		}
-	}
-	return nil
 }
 
 type routes struct {

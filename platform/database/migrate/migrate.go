@@ -134,10 +134,15 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	return m.status(ctx, db)
 }
 
+// StatusOn is Status, read on the pool of h. It is one small query.
+func (m *Migrator) StatusOn(ctx context.Context, h *database.Handle) (Status, error) {
+	return m.status(ctx, h.Conn(ctx))
+}
+
 // Pending returns the names of what Up would apply, oldest first. It is one small query on the pool of h, fit
 // for a readiness check.
 func (m *Migrator) Pending(ctx context.Context, h *database.Handle) ([]string, error) {
-	status, err := m.status(ctx, h.Conn(ctx))
+	status, err := m.StatusOn(ctx, h)
 	return status.Pending, err
 }
 

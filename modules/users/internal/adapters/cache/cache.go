@@ -63,18 +63,22 @@ func New(o Options) (*Cache, error) {
 	misses := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "tickr_users_cache_misses_total", Help: "Reads not answered from the cache; those that miss together share one query.",
 	}, []string{"kind"})
+	ages := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "tickr_users_cache_hit_age_seconds", Help: "How long ago what the cache answers was read.",
+		Buckets: []float64{1, 5, 15, 30, 60, 120, 300, 900, 3600},
+	}, []string{"kind"})
 	return &Cache{
 		store: s,
 		users: shelf[users.User]{
 			store: s, kind: "user", encode: appendUser, decode: decodeUser, loadTime: o.LoadTime, spend: o.Spend,
-			hits: hits.WithLabelValues("user"), misses: misses.WithLabelValues("user"),
+			hits: hits.WithLabelValues("user"), misses: misses.WithLabelValues("user"), ages: ages.WithLabelValues("user"),
 		},
 		sessions: shelf[users.ID]{
 			store: s, kind: "session", encode: appendID, decode: decodeID, loadTime: o.LoadTime, spend: o.Spend,
-			hits: hits.WithLabelValues("session"), misses: misses.WithLabelValues("session"),
+			hits: hits.WithLabelValues("session"), misses: misses.WithLabelValues("session"), ages: ages.WithLabelValues("session"),
 		},
 		metrics: []prometheus.Collector{
-			hits, misses,
+			hits, misses, ages,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "tickr_users_cache_entries", Help: "Entries held, expired ones included until they are cleaned up.",
 			}, func() float64 { return float64(s.entries.Len()) }),

@@ -357,4 +357,5 @@ tickr_users_cache_misses_total{kind="session"} 0
 tickr_users_cache_misses_total{kind="user"} 1
 `), "tickr_users_cache_entries", "tickr_users_cache_hits_total", "tickr_users_cache_misses_total"))
 	require.Positive(t, c.users.store.entries.Capacity())
+	require.Equal(t, 2, testutil.CollectAndCount(c, "tickr_users_cache_hit_age_seconds"))
 }

@@ -56,7 +56,7 @@ func (s *shelf[V]) fly(first context.Context, id uuid.UUID, f fill, load func(co
 		}
 	}()
 	// Another flight may have landed since the reader looked.
-	if encoded, held := s.store.get(s.key(id)); held {
+	if encoded, _, held := s.store.get(s.key(id)); held {
 		if _, ok := s.decode(encoded); ok {
 			return encoded, nil
 		}

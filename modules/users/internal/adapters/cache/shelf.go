@@ -19,6 +19,7 @@ type shelf[V any] struct {
 	spend    func(context.Context) (context.Context, func())
 	hits     prometheus.Counter
 	misses   prometheus.Counter
+	ages     prometheus.Observer
 	flights  singleflight.Group
 }
 
@@ -31,11 +32,13 @@ func (s *shelf[V]) read(ctx context.Context, id uuid.UUID, load func(context.Con
 }
 
 func (s *shelf[V]) get(id uuid.UUID) (value V, ok bool) {
-	if raw, held := s.store.get(s.key(id)); held {
+	raw, age, held := s.store.get(s.key(id))
+	if held {
 		value, ok = s.decode(raw)
 	}
 	if ok {
 		s.hits.Inc()
+		s.ages.Observe(age.Seconds())
 	} else {
 		s.misses.Inc()
 	}

@@ -106,22 +106,22 @@ func (s *store) put(key string, id uuid.UUID, f fill, entry []byte) {
 	}
 }
 
-// get returns what lies between the header and the checksum of an entry that may be served.
-func (s *store) get(key string) ([]byte, bool) {
+// get returns what lies between the header and the checksum of an entry that may be served, and how old it is.
+func (s *store) get(key string) ([]byte, time.Duration, bool) {
 	entry, err := s.entries.Get(key)
 	if err != nil || len(entry) < headerSize+sumSize || entry[0] != format {
-		return nil, false
+		return nil, 0, false
 	}
 	entry, sum := entry[:len(entry)-sumSize], entry[len(entry)-sumSize:]
 	if binary.BigEndian.Uint32(sum) != crc32.Checksum(entry, castagnoli) {
-		return nil, false
+		return nil, 0, false
 	}
 	age := s.now().Sub(time.UnixMicro(int64(binary.BigEndian.Uint64(entry[1:])))) //nolint:gosec // header made it from one
 	// An entry from the future was stored before the clock was set back: its age is unknown.
 	if age < 0 || age >= s.ttl {
-		return nil, false
+		return nil, 0, false
 	}
-	return entry[headerSize:], true
+	return entry[headerSize:], age, true
 }
 
 func (s *store) forget(key string, id uuid.UUID) {

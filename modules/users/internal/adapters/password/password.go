@@ -29,6 +29,9 @@ const (
 	maxPassword = 1024
 )
 
+// waitBuckets reach up to the longest wait.
+var waitBuckets = []float64{.001, .005, .01, .05, .1, .25, .5, 1, 2, 4, 5}
+
 // Options adjusts a Hasher. The zero value of each means its default.
 type Options struct {
 	Parallelism int           // passwords hashed at once; default GOMAXPROCS
@@ -42,6 +45,9 @@ type Hasher struct {
 	maxWait time.Duration
 	turns   chan struct{}
 	waiting atomic.Int64
+	shed    prometheus.Counter
+	waits   prometheus.Histogram
+	hashes  prometheus.Histogram
 	metrics []prometheus.Collector
 
 	// derive is argon2.IDKey, except in tests that count or delay it.
@@ -62,6 +68,15 @@ func New(o Options) *Hasher {
 		o.Params = DefaultParams
 	}
 	h := &Hasher{params: o.Params, maxWait: o.MaxWait, turns: make(chan struct{}, o.Parallelism), derive: argon2.IDKey}
+	h.shed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "tickr_password_hashes_shed_total", Help: "Passwords whose turn did not come in time, or whose request ended before.",
+	})
+	h.waits = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "tickr_password_hash_wait_seconds", Help: "Time that passwords waited for their turn, in vain too.", Buckets: waitBuckets,
+	})
+	h.hashes = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "tickr_password_hash_duration_seconds", Help: "Time to hash a password, or to compare one.", Buckets: prometheus.DefBuckets,
+	})
 	h.metrics = []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tickr_password_hashes_waiting", Help: "Passwords waiting to be hashed.",
@@ -69,6 +84,7 @@ func New(o Options) *Hasher {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tickr_password_hashes_running", Help: "Passwords being hashed.",
 		}, func() float64 { return float64(len(h.turns)) }),
+		h.shed, h.waits, h.hashes,
 	}
 	return h
 }
@@ -159,12 +175,14 @@ func (h *Hasher) turn(ctx context.Context) (done func(), err error) {
 		return nil, err
 	}
 	_, end := telemetry.Step(ctx, "hash password")
-	return func() { end(nil); <-h.turns }, nil
+	timer := prometheus.NewTimer(h.hashes)
+	return func() { timer.ObserveDuration(); end(nil); <-h.turns }, nil
 }
 
 func (h *Hasher) wait(ctx context.Context) (err error) {
 	h.waiting.Add(1)
 	defer h.waiting.Add(-1)
+	defer prometheus.NewTimer(h.waits).ObserveDuration()
 	ctx, end := telemetry.Step(ctx, "wait to hash password")
 	defer func() { end(err) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, h.maxWait, users.ErrOverloaded)
@@ -176,6 +194,7 @@ func (h *Hasher) wait(ctx context.Context) (err error) {
 		case <-ctx.Done():
 		}
 	}
+	h.shed.Inc()
 	return fmt.Errorf("wait to hash a password: %w", context.Cause(ctx))
 }
 

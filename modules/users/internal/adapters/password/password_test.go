@@ -215,7 +215,38 @@ tickr_password_hashes_running 1
 # HELP tickr_password_hashes_waiting Passwords waiting to be hashed.
 # TYPE tickr_password_hashes_waiting gauge
 tickr_password_hashes_waiting 1
-`)))
+`), "tickr_password_hashes_running", "tickr_password_hashes_waiting"))
+		free()
+	})
+}
+
+func TestMetricsTellWhoWaitedInVain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, free := busy(Options{MaxWait: 3 * time.Second})
+		_, err := h.Verify(t.Context(), domain.GivenPassword("a"), "")
+		require.ErrorIs(t, err, users.ErrOverloaded)
+		require.NoError(t, testutil.CollectAndCompare(h, strings.NewReader(`
+# HELP tickr_password_hash_wait_seconds Time that passwords waited for their turn, in vain too.
+# TYPE tickr_password_hash_wait_seconds histogram
+tickr_password_hash_wait_seconds_bucket{le="0.001"} 1
+tickr_password_hash_wait_seconds_bucket{le="0.005"} 1
+tickr_password_hash_wait_seconds_bucket{le="0.01"} 1
+tickr_password_hash_wait_seconds_bucket{le="0.05"} 1
+tickr_password_hash_wait_seconds_bucket{le="0.1"} 1
+tickr_password_hash_wait_seconds_bucket{le="0.25"} 1
+tickr_password_hash_wait_seconds_bucket{le="0.5"} 1
+tickr_password_hash_wait_seconds_bucket{le="1"} 1
+tickr_password_hash_wait_seconds_bucket{le="2"} 1
+tickr_password_hash_wait_seconds_bucket{le="4"} 2
+tickr_password_hash_wait_seconds_bucket{le="5"} 2
+tickr_password_hash_wait_seconds_bucket{le="+Inf"} 2
+tickr_password_hash_wait_seconds_sum 3
+tickr_password_hash_wait_seconds_count 2
+# HELP tickr_password_hashes_shed_total Passwords whose turn did not come in time, or whose request ended before.
+# TYPE tickr_password_hashes_shed_total counter
+tickr_password_hashes_shed_total 1
+`), "tickr_password_hash_wait_seconds", "tickr_password_hashes_shed_total"))
 		free()
 	})
 }
