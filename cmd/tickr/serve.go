@@ -131,15 +131,20 @@ func welcome(out io.Writer, cfg config.Config, api string, ops net.Listener, pos
 	if cfg.Bootstrap.Email != "" {
 		admin = cfg.Bootstrap.Email + ", password in BOOTSTRAP_ADMIN_PASSWORD (make run: configs/dev.env)"
 	}
+	sms := cfg.SMS.Dir + " (one .txt file a message)"
+	if cfg.SMS.Driver == config.Off {
+		sms = config.Off
+	}
 	fmt.Fprintf(out, `
 Tickr is ready.
   API         %s/api
   Docs        %s/docs
   Metrics     %s
   Mail        %s (one .eml file a message)
+  SMS         %s
   PostgreSQL  %s
   Admin       %s
   Stop        Ctrl-C
 
-`, api, api, operations, cfg.Mail.Dir, postgres, admin)
+`, api, api, operations, cfg.Mail.Dir, sms, postgres, admin)
 }

@@ -22,6 +22,8 @@ var (
 	ErrInvalidCredentials = errors.New("wrong e-mail or password")
 	// ErrEmailNotVerified: the password is right, but the address was never verified.
 	ErrEmailNotVerified = errors.New("e-mail address is not verified")
+	// ErrSMSUnavailable: the program cannot send text messages.
+	ErrSMSUnavailable = errors.New("text messages cannot be sent")
 	// ErrTokenInvalid: a one-time token is unknown, used, superseded or expired.
 	ErrTokenInvalid = errors.New("token is invalid or expired")
 	// ErrTokenExpired: an access token was valid and has expired.

@@ -26,6 +26,7 @@ func (c Config) check(found *mistakes) {
 	found.between("CACHE_MAX_MB", c.Cache.MaxMB, 0, maxCacheMB)
 	c.Tokens.check(found)
 	c.Mail.check(found)
+	found.oneOf("SMS_DRIVER", c.SMS.Driver, "file", Off)
 	c.Bootstrap.check(found)
 	found.oneOf("LOG_LEVEL", c.Log.Level, "debug", "info", "warn", "error")
 	found.oneOf("LOG_FORMAT", c.Log.Format, "text", "json")
@@ -154,6 +155,9 @@ func (c Config) checkProduction(found *mistakes) {
 	}
 	if c.Mail.SMTPURL.Reveal() == "" {
 		found.add("SMTP_URL", smtpNeedsServer)
+	}
+	if c.SMS.Driver != Off {
+		found.add("SMS_DRIVER", "production has no driver for text messages yet: %s", Off)
 	}
 	if !c.Mail.PublicURLGiven || c.Mail.PublicURL == defaultPublicURL {
 		found.add("PUBLIC_URL", "production needs the public address of the front end")

@@ -38,7 +38,7 @@ const (
 	defaultPublicURL         = "http://localhost:3000"
 )
 
-// Off is the value of OPS_ADDR that asks for no operations port.
+// Off is the value of OPS_ADDR that asks for no operations port, and of SMS_DRIVER that asks for no text messages.
 const Off = "off"
 
 // Config is the whole configuration. The order of its fields is the order of
@@ -52,6 +52,7 @@ type Config struct {
 	Cache     Cache
 	Tokens    Tokens
 	Mail      Mail
+	SMS       SMS
 	Bootstrap Bootstrap
 	Log       Log
 	Tracing   Tracing
@@ -99,7 +100,7 @@ type Database struct {
 
 // Private is about the PostgreSQL that the program runs itself.
 type Private struct {
-	DataDir string `env:"DATA_DIR"`   // unset: .data; also the home of captured mail
+	DataDir string `env:"DATA_DIR"`   // unset: .data; also the home of captured mail and text messages
 	BinDir  string `env:"PG_BIN_DIR"` // empty: PATH and the usual folders
 }
 
@@ -139,6 +140,12 @@ type Mail struct {
 
 	// PublicURLGiven tells that PublicURL was set.
 	PublicURLGiven bool
+}
+
+// SMS says how text messages leave.
+type SMS struct {
+	Driver string `env:"SMS_DRIVER"` // file or Off; unset: file, Off in production
+	Dir    string `env:"SMS_DIR"`    // unset: DATA_DIR/sms
 }
 
 // Bootstrap is the administrator created when there is none; both or neither are set.
@@ -282,9 +289,9 @@ func fileVariables(envFile string, found *mistakes) map[string]string {
 // setDefaults fills in what the tags of Config cannot say: defaults that depend
 // on another value, and those that production compares with.
 func setDefaults(vars map[string]string, production bool) {
-	dataDir, format := cmp.Or(vars["DATA_DIR"], ".data"), "text"
+	dataDir, format, sms := cmp.Or(vars["DATA_DIR"], ".data"), "text", "file"
 	if production {
-		format = "json"
+		format, sms = "json", Off
 	}
 	for name, value := range map[string]string{
 		"DB_MIGRATE_ON_START": strconv.FormatBool(!production),
@@ -292,6 +299,8 @@ func setDefaults(vars map[string]string, production bool) {
 		"BACKUP_DIR":          filepath.Join(dataDir, "backups"),
 		"JWT_SECRET":          developmentSecret,
 		"MAIL_DIR":            filepath.Join(dataDir, "mail"),
+		"SMS_DRIVER":          sms,
+		"SMS_DIR":             filepath.Join(dataDir, "sms"),
 		"PUBLIC_URL":          defaultPublicURL,
 		"LOG_FORMAT":          format,
 	} {

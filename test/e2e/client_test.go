@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -173,8 +174,6 @@ func (p *instance) account(set []string, email, password string, more ...string)
 
 type object map[string]any
 
-var linkedToken = regexp.MustCompile(`/verify-email\?token=([A-Za-z0-9_-]{43,})`)
-
 // mails returns the captured messages to an address, oldest first.
 func mails(t *testing.T, set []string, to string) []string {
 	t.Helper()
@@ -194,16 +193,58 @@ func mails(t *testing.T, set []string, to string) []string {
 // mailedToken waits for a mail with a verification link and returns the token of the newest.
 func (p *instance) mailedToken(set []string, to string) string {
 	p.t.Helper()
-	var token string
+	tokens := p.mailedTokens(set, to, "/verify-email", 1)
+	return tokens[len(tokens)-1]
+}
+
+// linkTo matches a link to a path and, in its group, its token.
+func linkTo(path string) *regexp.Regexp {
+	return regexp.MustCompile(regexp.QuoteMeta(path) + `\?token=([A-Za-z0-9_-]{43,})`)
+}
+
+// mailedTokens waits for so many mails with a link to that path and returns their tokens, oldest first.
+func (p *instance) mailedTokens(set []string, to, path string, atLeast int) []string {
+	p.t.Helper()
+	link := linkTo(path)
+	var tokens []string
 	p.Await("mail with a token", func() bool {
+		tokens = nil
 		for _, mail := range mails(p.t, set, to) {
-			if match := linkedToken.FindStringSubmatch(mail); match != nil {
-				token = match[1]
+			if match := link.FindStringSubmatch(mail); match != nil {
+				tokens = append(tokens, match[1])
 			}
 		}
-		return token != ""
+		return len(tokens) >= atLeast
 	})
-	return token
+	return tokens
+}
+
+// mailed waits for a mail of that subject.
+func (p *instance) mailed(set []string, to, subject string) {
+	p.t.Helper()
+	p.Await("mail: "+subject, func() bool {
+		return slices.ContainsFunc(mails(p.t, set, to), func(mail string) bool { return strings.Contains(mail, "Subject: "+subject) })
+	})
+}
+
+// textedCode waits for so many text messages to a number and returns the code in the newest.
+func (p *instance) textedCode(set []string, to string, atLeast int) string {
+	p.t.Helper()
+	var codes []string
+	p.Await("text message", func() bool {
+		files, err := filepath.Glob(filepath.Join(value(set, "DATA_DIR"), "sms", "*.txt"))
+		require.NoError(p.t, err)
+		codes = nil
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			require.NoError(p.t, err)
+			if match := regexp.MustCompile(`^To: ` + regexp.QuoteMeta(to) + `\n\n(\d{6})`).FindSubmatch(raw); match != nil {
+				codes = append(codes, string(match[1]))
+			}
+		}
+		return len(codes) >= atLeast
+	})
+	return codes[len(codes)-1]
 }
 
 // eventually waits for a condition without a program.

@@ -34,6 +34,6 @@ func (s *Story) TestEveryRouteIsGuardedAsItSays() {
 			}
 		}
 	}
-	s.Equal(6, open, "registering, verifying, logging in and out, refreshing by two paths")
-	s.Equal(17, guarded)
+	s.Equal(10, open, "registering, verifying, resetting, confirming, logging in and out, refreshing by two paths")
+	s.Equal(21, guarded)
 }

@@ -197,7 +197,7 @@ func TestMailReachesAServerAndItsLinkWorks(t *testing.T) {
 
 	for i, got := range p.awaitMail(db, s) {
 		require.Contains(t, got.raw, "To: <"+emails[i]+">\r\n")
-		link := linkedToken.FindStringSubmatch(got.raw)
+		link := linkTo("/verify-email").FindStringSubmatch(got.raw)
 		require.NotNil(t, link, got.raw)
 		p.client().do("POST", "/api/auth/verify-email", object{"token": link[1]}).is(200)
 		p.client().logIn(emails[i], password)
@@ -323,7 +323,7 @@ func TestProductionStarts(t *testing.T) {
 	require.True(t, messages[0].secure)
 	require.Contains(t, messages[0].raw, "https://tickr.example/verify-email?token=")
 	require.NotContains(t, messages[0].raw, "curl")
-	link := linkedToken.FindStringSubmatch(messages[0].raw)
+	link := linkTo("/verify-email").FindStringSubmatch(messages[0].raw)
 	p.client().do("POST", "/api/auth/verify-email", object{"token": link[1]}).is(200)
 	p.client().logIn("customer@example.com", password)
 	require.Equal(t, 0, p.Stop(syscall.SIGTERM))

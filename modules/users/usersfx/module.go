@@ -19,6 +19,7 @@ import (
 	"github.com/tickr/tickr/modules/users/internal/adapters/metrics"
 	"github.com/tickr/tickr/modules/users/internal/adapters/password"
 	"github.com/tickr/tickr/modules/users/internal/adapters/postgres"
+	"github.com/tickr/tickr/modules/users/internal/adapters/sms"
 	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/platform/config"
@@ -43,7 +44,8 @@ var Module = fx.Module("users",
 		fx.Annotate(newStatements, fx.ResultTags(`group:"statements"`)),
 	),
 	fx.Provide(
-		newRepositories, newCache, newHasher, newAccessTokens, newSealer, metrics.NewMeter, newMailer, newRelay, newInstance, newFollower, newService,
+		newRepositories, newCache, newHasher, newAccessTokens, newSealer, metrics.NewMeter, newMailer, newTexter, application.NewBell,
+		newInstance, newFollower, newService, application.NewRelay,
 		fx.Private,
 	),
 )
@@ -108,8 +110,11 @@ func newDriver(cfg config.Config) (application.Mailer, error) {
 	})
 }
 
-func newRelay(stored postgres.Repositories, sealer domain.Sealer, mailer application.Mailer, logger *slog.Logger) *application.Relay {
-	return application.NewRelay(stored.Outbox, stored.Users, sealer, mailer, now, logger)
+func newTexter(cfg config.Config) (application.Texter, error) {
+	if cfg.SMS.Driver == config.Off {
+		return sms.Off{}, nil
+	}
+	return sms.NewFile(cfg.SMS.Dir)
 }
 
 func newInstance() *application.Instance { return application.NewInstance(newID) }
@@ -129,30 +134,36 @@ type serviceParams struct {
 	AccessTokens *jwt.Signer
 	Meter        *metrics.Meter
 	Sealer       domain.Sealer
-	Relay        *application.Relay
 	Instance     *application.Instance
+	Bell         application.Bell
 	Logger       *slog.Logger
 }
 
 func newService(p serviceParams) (*application.Service, error) {
-	var keys []domain.RefreshKey
+	var refreshKeys []domain.RefreshKey
+	var codeKeys []domain.CodeKey
 	for _, secret := range secrets(p.Config) {
-		key, err := domain.NewRefreshKey(secret)
+		refreshKey, err := domain.NewRefreshKey(secret)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, key)
+		codeKey, err := domain.NewCodeKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		refreshKeys, codeKeys = append(refreshKeys, refreshKey), append(codeKeys, codeKey)
 	}
 	pseudonyms, err := domain.NewPseudonymKey(p.Config.Tokens.Secret.Reveal())
 	if err != nil {
 		return nil, err
 	}
 	return application.New(application.Deps{
-		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox,
-		Audit: p.Stored.Audit, Changes: p.Stored.Changes, Instance: p.Instance,
-		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, Meter: p.Meter, RefreshKeys: keys, Sealer: p.Sealer, Pseudonyms: pseudonyms,
+		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, OneTimeTokens: p.Stored.OneTimeTokens,
+		Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox, Audit: p.Stored.Audit, Changes: p.Stored.Changes, Instance: p.Instance,
+		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, Meter: p.Meter, RefreshKeys: refreshKeys, CodeKeys: codeKeys,
+		Sealer: p.Sealer, Pseudonyms: pseudonyms,
 		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
-		Wake: p.Relay.Wake, Now: now, NewID: newID, Logger: p.Logger,
+		SMS: p.Config.SMS.Driver != config.Off, Wake: p.Bell.Ring, Now: now, NewID: newID, Logger: p.Logger,
 	}), nil
 }
 

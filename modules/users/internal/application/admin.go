@@ -51,7 +51,7 @@ func (a NewAccount) Validate() error {
 	return err
 }
 
-// CreateUser makes an account without a password, its address not verified. It fails with users.ErrForbidden,
+// CreateUser makes an account without a password, its address not verified, and mails the person an invitation to set one. It fails with users.ErrForbidden,
 // *domain.InvalidError, users.ErrEmailTaken or users.ErrPhoneTaken.
 func (s *Service) CreateUser(ctx context.Context, actor Actor, a NewAccount) (users.User, error) {
 	if err := actor.May(CreateUser); err != nil {
@@ -72,7 +72,10 @@ func (s *Service) CreateUser(ctx context.Context, actor Actor, a NewAccount) (us
 		if err := s.Users.Insert(ctx, u); err != nil {
 			return err
 		}
-		return s.record(ctx, actor, ActCreate, u.ID(), Details{"role": string(u.Role())})
+		if err := s.record(ctx, actor, ActCreate, u.ID(), Details{"role": string(u.Role())}); err != nil {
+			return err
+		}
+		return s.mailToken(ctx, actor, u, domain.AcceptInvitation, MailInvitation, after)
 	})
 	if err != nil {
 		return users.User{}, err

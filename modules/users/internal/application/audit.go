@@ -29,6 +29,16 @@ const (
 	ActDeactivate     Act = "deactivate"      //
 	ActReactivate     Act = "reactivate"      //
 	ActEndSessions    Act = "end_sessions"    // one or more, by their owner or an administrator
+
+	ActRequestReset        Act = "request_reset"        // by naming an address: of whom, the issuing of a token tells
+	ActRequestVerification Act = "request_verification" // likewise
+	ActIssueToken          Act = "issue_token"          // mailed to the address of the account
+	ActResetPassword       Act = "reset_password"       // by such a token, an invitation among them
+	ActRequestEmailChange  Act = "request_email_change" //
+	ActChangeEmail         Act = "change_email"         // the new address is confirmed
+	ActRequestPhoneCode    Act = "request_phone_code"   //
+	ActVerifyPhone         Act = "verify_phone"         //
+	ActBecomeOrganizer     Act = "become_organizer"     //
 )
 
 // Outcome is what came of an act.

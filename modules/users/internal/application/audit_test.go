@@ -30,7 +30,7 @@ func (w *world) acts(people map[string]users.ID) []string {
 	trail := w.memory.Trail()
 	for _, e := range trail[w.audited:] {
 		line := string(e.Act) + " " + string(e.Outcome) + " " + name(e.ActorID) + " " + name(e.SubjectID)
-		for _, detail := range []string{"reason", "role", "from", "to", "changed"} {
+		for _, detail := range []string{"reason", "role", "from", "to", "changed", "purpose"} {
 			if text, ok := e.Details[detail]; ok {
 				line += " " + detail + "=" + text
 			}
@@ -106,7 +106,7 @@ func TestEveryActIsRecorded(t *testing.T) {
 	})
 	require.NoError(t, err)
 	people["ben"] = ben.ID
-	require.Equal(t, []string{"yield_phone success admin ana", "create success admin ben role=ORGANIZER"}, w.acts(people))
+	require.Equal(t, []string{"yield_phone success admin ana", "create success admin ben role=ORGANIZER", "issue_token success admin ben purpose=accept_invitation"}, w.acts(people))
 	_, err = w.UpdateUser(ctx, admin, ben.ID, application.UserChange{FirstName: new("B."), Phone: new(""), Role: new("ADMIN")}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{
@@ -160,4 +160,40 @@ func TestFailedLoginsRecordTheSame(t *testing.T) {
 	}
 	require.Len(t, pseudonyms, 3)
 	require.Equal(t, 3, pseudonyms[trail[0].Details["account"]], "every form of the address")
+}
+
+func TestEveryActOfALifeIsRecorded(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	ana, holder := w.account("ana@example.com"), w.account("holder@example.com", withPhone(number, true))
+	people, actor := map[string]users.ID{"ana": ana.ID, "holder": holder.ID}, actorOf(ana)
+
+	token := w.requestReset()
+	require.NoError(t, w.RequestReset(ctx, userstest.Here, application.Address{Email: "nobody@example.com"}))
+	require.NoError(t, w.ResetPassword(ctx, userstest.Here, application.Reset{Token: token, New: password}))
+	require.NoError(t, w.ResendVerification(ctx, userstest.Here, application.Address{Email: "ana@example.com"}))
+	require.Equal(t, []string{
+		"request_reset success - -", "issue_token success - ana purpose=reset_password", "request_reset success - -",
+		"reset_password success - ana purpose=reset_password", "request_verification success - -",
+	}, w.acts(people))
+	w.mails()
+
+	require.Error(t, w.RequestEmailChange(ctx, actor, application.EmailChange{New: "new@example.com", Password: newPassword}))
+	require.NoError(t, w.ConfirmEmail(ctx, userstest.Here, w.changeEmail(actor, "new@example.com")))
+	require.Equal(t, []string{
+		"request_email_change failure ana ana reason=credentials", "request_email_change success ana ana", "change_email success - ana",
+	}, w.acts(people))
+	w.mails()
+
+	code := w.requestCode(actor, number)
+	require.Error(t, w.VerifyPhone(ctx, actor, another(code)))
+	require.NoError(t, w.VerifyPhone(ctx, actor, code))
+	for range 2 {
+		_, err := w.BecomeOrganizer(ctx, actor)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{
+		"request_phone_code success ana ana", "verify_phone failure ana ana", "verify_phone success ana ana", "yield_phone success ana holder",
+		"become_organizer success ana ana",
+	}, w.acts(people))
 }

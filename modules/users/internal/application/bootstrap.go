@@ -75,7 +75,7 @@ func (s *Service) promoteUnverified(ctx context.Context, p parsedAdmin, hash str
 		if u.EmailVerified() || !u.IsActive() {
 			return users.ErrEmailTaken
 		}
-		if err := s.Registrations.Void(ctx, u.ID()); err != nil {
+		if err := s.voidIssued(ctx, u); err != nil {
 			return err
 		}
 		u.Activate(p.names, hash, s.Now())

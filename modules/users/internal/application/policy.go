@@ -18,6 +18,9 @@ const (
 	UpdateOwnProfile  UseCase = "update own profile"
 	ChangeOwnPassword UseCase = "change own password"
 	DeactivateOwn     UseCase = "deactivate own account"
+	ChangeOwnEmail    UseCase = "change own e-mail address"
+	VerifyOwnPhone    UseCase = "verify own phone number"
+	BecomeOrganizer   UseCase = "become an organizer"
 	ViewOwnSessions   UseCase = "view own sessions"
 	EndOwnSession     UseCase = "end an own session"
 	EndOtherSessions  UseCase = "end the other own sessions"
@@ -40,6 +43,9 @@ var policy = map[UseCase][]users.Role{
 	UpdateOwnProfile:  users.Roles(),
 	ChangeOwnPassword: users.Roles(),
 	DeactivateOwn:     users.Roles(),
+	ChangeOwnEmail:    users.Roles(),
+	VerifyOwnPhone:    users.Roles(),
+	BecomeOrganizer:   users.Roles(),
 	ViewOwnSessions:   users.Roles(),
 	EndOwnSession:     users.Roles(),
 	EndOtherSessions:  users.Roles(),

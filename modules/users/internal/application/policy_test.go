@@ -34,6 +34,16 @@ func matrix() map[application.UseCase]useCase {
 		application.DeactivateOwn: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
 			return w.DeactivateOwn(ctx, actor)
 		}},
+		application.ChangeOwnEmail: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
+			return w.RequestEmailChange(ctx, actor, application.EmailChange{New: "other@example.com", Password: password})
+		}},
+		application.VerifyOwnPhone: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
+			return w.RequestPhoneCode(ctx, actor, application.PhoneNumber{Phone: number})
+		}},
+		application.BecomeOrganizer: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
+			_, err := w.BecomeOrganizer(ctx, actor)
+			return err
+		}},
 		application.ViewOwnSessions: {everybody, func(ctx context.Context, w *world, actor application.Actor, _ users.ID) error {
 			_, err := w.OwnSessions(ctx, actor)
 			return err

@@ -24,11 +24,14 @@ var ErrPhoneClaimed = errors.New("phone number was claimed meanwhile")
 type Users interface {
 	// Insert adds a user. It fails with users.ErrEmailTaken or ErrPhoneClaimed; the transaction can then only be rolled back.
 	Insert(ctx context.Context, u *domain.User) error
-	// Save stores a user that the transaction has locked. It fails with ErrPhoneClaimed, likewise.
+	// InsertIfNew adds a user without a phone, unless its address is taken: then it does nothing.
+	InsertIfNew(ctx context.Context, u *domain.User) error
+	// Save stores a user that the transaction has locked. It fails like Insert.
 	Save(ctx context.Context, u *domain.User) error
 
 	ByID(ctx context.Context, id users.ID) (*domain.User, error)
 	ByEmail(ctx context.Context, email string) (*domain.User, error)
+	ByPhone(ctx context.Context, phone string) (*domain.User, error)
 	// ByIDs returns those that exist, in no order and without their password hashes: they are to be shown.
 	ByIDs(ctx context.Context, ids []users.ID) ([]*domain.User, error)
 	LockByID(ctx context.Context, id users.ID) (*domain.User, error)
@@ -57,10 +60,31 @@ type Registrations interface {
 	Owner(ctx context.Context, tokenHash []byte) (users.ID, error)
 	// Take removes the attempt of a token and returns it, at most once. It fails with users.ErrTokenInvalid.
 	Take(ctx context.Context, tokenHash []byte, now time.Time) (domain.Registration, error)
+	// Live returns the user's attempts that have not expired at now, the oldest first.
+	Live(ctx context.Context, user users.ID, now time.Time) ([]domain.Registration, error)
+	// Renew gives an attempt another token, which works until then. The old one is worth nothing from then on.
+	Renew(ctx context.Context, id uuid.UUID, tokenHash []byte, until time.Time) error
 	// Void removes all attempts of a user.
 	Void(ctx context.Context, user users.ID) error
 	// VoidExpired removes the user's attempts that expired before now.
 	VoidExpired(ctx context.Context, user users.ID, now time.Time) error
+}
+
+// OneTimeTokens stores what was issued to prove something once. A user has one token of a purpose at most.
+type OneTimeTokens interface {
+	// Issue stores a token in the place of the one that its user has of that purpose.
+	Issue(ctx context.Context, t domain.OneTimeToken) error
+	// Owner returns whose token of one of the purposes has that hash. It fails with users.ErrTokenInvalid.
+	Owner(ctx context.Context, tokenHash []byte, purposes ...domain.Purpose) (users.ID, error)
+	// Take removes that token and returns it, at most once and not when it has expired at now. It fails with users.ErrTokenInvalid.
+	Take(ctx context.Context, tokenHash []byte, now time.Time, purposes ...domain.Purpose) (domain.OneTimeToken, error)
+	// Try counts a try at the user's code and returns its token. It fails with users.ErrTokenInvalid when there is none, when it has
+	// expired at now, or when all tries are used up. However many try at once, no more than domain.MaxCodeTries get it.
+	Try(ctx context.Context, user users.ID, now time.Time) (domain.OneTimeToken, error)
+	// Has reports whether the user has a token of that purpose, expired or not.
+	Has(ctx context.Context, user users.ID, purpose domain.Purpose) (bool, error)
+	// Void removes all tokens of a user.
+	Void(ctx context.Context, user users.ID) error
 }
 
 // Sessions stores logins. Finders fail with users.ErrNotFound.
@@ -73,69 +97,6 @@ type Sessions interface {
 	Live(ctx context.Context, user users.ID, limit int, now time.Time) ([]*domain.Session, error)
 	// EndAll ends the user's live sessions except one (uuid.Nil: none is spared) and returns the IDs of the ended.
 	EndAll(ctx context.Context, user users.ID, except uuid.UUID, reason string, now time.Time) ([]uuid.UUID, error)
-}
-
-// MailKind names the text of a mail.
-type MailKind string
-
-// The mails.
-const (
-	MailVerifyEmail       MailKind = "verify_email"
-	MailAlreadyRegistered MailKind = "already_registered"
-)
-
-// QueuedMail is a mail waiting in the outbox. It goes to the address stored for the user when it is sent.
-type QueuedMail struct {
-	ID          uuid.UUID
-	Kind        MailKind
-	UserID      users.ID
-	SealedToken []byte // nil when the mail carries no token
-	CreatedAt   time.Time
-	Attempts    int // times it was leased, this one included
-}
-
-// Outbox stores mail in the transaction that causes it, to be sent after.
-type Outbox interface {
-	Append(ctx context.Context, m QueuedMail) error
-	// Lease returns a mail that is due and hides it from others until the given time. It fails with users.ErrNotFound.
-	Lease(ctx context.Context, now, until time.Time) (QueuedMail, error)
-	// Delivered removes a mail.
-	Delivered(ctx context.Context, id uuid.UUID) error
-	// Retry makes a mail due again at next; reason says what went wrong, without addresses.
-	Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error
-	// Bury keeps a mail that is given up: it is never due again. Somebody has to look at it.
-	Bury(ctx context.Context, id uuid.UUID, now time.Time, reason string) error
-	// Backlog says what the outbox holds.
-	Backlog(ctx context.Context) (Backlog, error)
-}
-
-// MaxBacklog is how far a Backlog counts.
-const MaxBacklog = 10_000
-
-// Backlog is what waits in an outbox, and what was given up.
-type Backlog struct {
-	Waiting, Dead int64     // MaxBacklog when there is as much or more
-	FirstDue      time.Time // of what waits, in UTC; zero when nothing does. What is leased is due when its lease ends.
-}
-
-// Mail is one message to be handed over. ID is the same at each try.
-type Mail struct {
-	ID        uuid.UUID
-	Kind      MailKind
-	To        string
-	FirstName string
-	Token     string
-	Time      time.Time
-}
-
-// ErrUndeliverable is how Send of Mailer reports a mail that was refused for good: trying again is useless.
-var ErrUndeliverable = errors.New("mail was refused for good")
-
-// Mailer hands a mail over to whoever delivers it. Its errors carry no address.
-type Mailer interface {
-	// Send returns within two minutes, at once when ctx ends, and then nothing of it goes on. It fails with ErrUndeliverable, or
-	// otherwise when the mail should be tried again.
-	Send(ctx context.Context, m Mail) error
 }
 
 // Cache remembers what was read. load is called on a miss; what it returns is remembered unless the subject was forgotten since

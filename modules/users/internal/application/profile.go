@@ -2,7 +2,6 @@ package application
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 
@@ -75,65 +74,28 @@ func (c PasswordChange) Validate() error {
 	return err
 }
 
-// ChangeOwnPassword replaces the actor's password and ends the actor's other sessions. It fails with *domain.InvalidError, also
-// when the current password is wrong, or with users.ErrOverloaded.
+// ChangeOwnPassword replaces the actor's password, ends the actor's other sessions and voids whatever was issued for the account. It
+// fails with *domain.InvalidError, also when the current password is wrong, or with users.ErrOverloaded.
 func (s *Service) ChangeOwnPassword(ctx context.Context, actor Actor, c PasswordChange) error {
 	if err := actor.May(ChangeOwnPassword); err != nil {
 		return err
 	}
-	err := s.changePassword(ctx, actor, c)
-	if errors.Is(err, errHashReplaced) {
-		err = s.changePassword(ctx, actor, c)
-	}
-	if errors.Is(err, errHashReplaced) {
-		return wrongPassword()
-	}
-	return err
-}
-
-func wrongPassword() error {
-	return domain.Invalid("currentPassword", domain.CodeIncorrect, "is not your current password")
-}
-
-func (s *Service) changePassword(ctx context.Context, actor Actor, c PasswordChange) error {
-	u, err := s.Users.ByID(ctx, actor.ID)
-	if err != nil {
+	if err := c.Validate(); err != nil {
 		return err
 	}
-	state := u.State()
-	password, err := c.parse(state.Email, state.FirstName, state.LastName)
-	if err != nil {
-		return err
-	}
-	known := u.PasswordHash()
-	ok, err := s.verify(ctx, u, domain.GivenPassword(c.Current), known)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		if err := s.recordFailure(ctx, actor, ActChangePassword, &actor.ID, Details{"reason": "credentials"}); err != nil {
-			return err
+	var hash string
+	prepare := func(u *domain.User) error {
+		state := u.State()
+		password, err := c.parse(state.Email, state.FirstName, state.LastName)
+		if err == nil {
+			hash, err = s.Hasher.Hash(ctx, password)
 		}
-		return wrongPassword()
-	}
-	hash, err := s.Hasher.Hash(ctx, password)
-	if err != nil {
 		return err
 	}
-	_, err = s.change(ctx, actor.ID, func(ctx context.Context, u *domain.User, after *effects) error {
-		switch {
-		case !u.IsActive():
-			return users.ErrSessionEnded
-		case u.PasswordHash() != known:
-			return errHashReplaced
-		}
+	return s.reauthenticated(ctx, actor, ActChangePassword, "currentPassword", c.Current, prepare, func(ctx context.Context, u *domain.User, after *effects) error {
 		u.SetPassword(hash, s.Now())
-		if err := s.record(ctx, actor, ActChangePassword, u.ID(), nil); err != nil {
-			return err
-		}
-		return s.endSessions(ctx, u.ID(), actor.Session, domain.EndedByPassword, after)
+		return s.passwordSet(ctx, u, actor.Session, domain.EndedByPassword, after)
 	})
-	return err
 }
 
 // DeactivateOwn deactivates the actor's account and ends its sessions. It fails with users.ErrLastAdmin.
@@ -145,7 +107,7 @@ func (s *Service) DeactivateOwn(ctx context.Context, actor Actor) error {
 	return err
 }
 
-// deactivate ends the use of an account and all its sessions.
+// deactivate ends the use of an account, all its sessions and whatever was issued for it.
 func (s *Service) deactivate(ctx context.Context, actor Actor, id users.ID, reason string) (users.User, error) {
 	return s.change(ctx, id, func(ctx context.Context, u *domain.User, after *effects) error {
 		if err := s.keepAnAdmin(ctx, u); err != nil {
@@ -157,6 +119,9 @@ func (s *Service) deactivate(ctx context.Context, actor Actor, id users.ID, reas
 			}
 		}
 		u.Deactivate(actor.ID, reason, s.Now())
+		if err := s.OneTimeTokens.Void(ctx, id); err != nil {
+			return err
+		}
 		return s.endSessions(ctx, id, uuid.Nil, domain.EndedByDeactivation, after)
 	})
 }

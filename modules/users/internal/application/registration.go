@@ -48,8 +48,8 @@ func (r Registration) Validate() error {
 }
 
 // Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
-// account its owner is told by mail instead; the caller cannot see the difference, nor measure it: the password is hashed in
-// every case. It fails with *domain.InvalidError or users.ErrOverloaded.
+// account its owner is told by mail instead; the caller cannot see the difference, nor measure it: the password is hashed and the same
+// statements run in every case. It fails with *domain.InvalidError or users.ErrOverloaded.
 func (s *Service) Register(ctx context.Context, from domain.Origin, r Registration) error {
 	p, err := r.parse()
 	if err != nil {
@@ -59,54 +59,41 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 	if err != nil {
 		return err
 	}
-	err = s.commit(ctx, func(ctx context.Context, after *effects) error {
-		u := domain.NewUser(s.NewID(), p.email, p.names, s.Now())
-		if err := s.Users.Insert(ctx, u); err != nil {
+	return s.commit(ctx, func(ctx context.Context, after *effects) error {
+		if err := s.Users.InsertIfNew(ctx, domain.NewUser(s.NewID(), p.email, p.names, s.Now())); err != nil {
 			return err
 		}
-		return s.addRegistration(ctx, from, u, p, hash, after)
-	})
-	if !errors.Is(err, users.ErrEmailTaken) {
-		return err
-	}
-	return s.commit(ctx, func(ctx context.Context, after *effects) error {
 		u, err := s.Users.LockByEmail(ctx, p.email.String())
 		if err != nil {
 			return err
 		}
-		if u.EmailVerified() || !u.IsActive() {
-			if err := s.recordFailure(ctx, somebody(from), ActRegister, new(u.ID()), Details{"reason": "taken"}); err != nil {
-				return err
-			}
-			return s.queueMail(ctx, MailAlreadyRegistered, u.ID(), "", after)
+		e := s.entry(somebody(from), ActRegister, Success, new(u.ID()), nil)
+		kind, token, now := MailVerifyEmail, domain.NewOneTimeToken(), s.Now()
+		r := domain.Registration{
+			ID: s.NewID(), UserID: u.ID(), TokenHash: domain.HashToken(token), PasswordHash: hash,
+			FirstName: p.names.First.String(), LastName: p.names.Last.String(),
+			CreatedAt: now, ExpiresAt: now.Add(domain.RegistrationTTL),
 		}
-		if err := s.Registrations.VoidExpired(ctx, u.ID(), s.Now()); err != nil {
+		if p.phone != nil {
+			number := p.phone.String()
+			r.Phone = &number
+		}
+		if u.EmailVerified() || !u.IsActive() {
+			kind, token = MailAlreadyRegistered, ""
+			e.Outcome, e.Details = Failure, Details{"reason": "taken"}
+			r.ExpiresAt = now // noted all the same, and dropped with the old attempts: it takes the time that any takes
+		}
+		if err := s.Registrations.Add(ctx, r); err != nil {
 			return err
 		}
-		return s.addRegistration(ctx, from, u, p, hash, after)
+		if err := s.Registrations.VoidExpired(ctx, u.ID(), now); err != nil {
+			return err
+		}
+		if err := s.Audit.Append(ctx, e); err != nil {
+			return err
+		}
+		return s.queueMail(ctx, kind, u.ID(), token, after)
 	})
-}
-
-func (s *Service) addRegistration(
-	ctx context.Context, from domain.Origin, u *domain.User, p parsedRegistration, hash string, after *effects,
-) error {
-	token, now := domain.NewOneTimeToken(), s.Now()
-	r := domain.Registration{
-		ID: s.NewID(), UserID: u.ID(), TokenHash: domain.HashToken(token), PasswordHash: hash,
-		FirstName: p.names.First.String(), LastName: p.names.Last.String(),
-		CreatedAt: now, ExpiresAt: now.Add(domain.RegistrationTTL),
-	}
-	if p.phone != nil {
-		number := p.phone.String()
-		r.Phone = &number
-	}
-	if err := s.Registrations.Add(ctx, r); err != nil {
-		return err
-	}
-	if err := s.record(ctx, somebody(from), ActRegister, u.ID(), nil); err != nil {
-		return err
-	}
-	return s.queueMail(ctx, MailVerifyEmail, u.ID(), token, after)
 }
 
 // VerifyEmail activates the account with the password and names of the attempt whose mail carried the token, and voids the other
@@ -139,7 +126,7 @@ func (s *Service) activate(ctx context.Context, from domain.Origin, owner users.
 		if u.EmailVerified() || !u.IsActive() {
 			return users.ErrTokenInvalid
 		}
-		if err := s.Registrations.Void(ctx, u.ID()); err != nil {
+		if err := s.voidIssued(ctx, u); err != nil {
 			return err
 		}
 		u.Activate(r.Names(), r.PasswordHash, s.Now())
@@ -151,4 +138,12 @@ func (s *Service) activate(ctx context.Context, from domain.Origin, owner users.
 		return s.record(ctx, somebody(from), ActVerifyEmail, u.ID(), nil)
 	})
 	return err
+}
+
+// voidIssued voids every link to the account that was mailed before: the attempts to register it, resets, invitations.
+func (s *Service) voidIssued(ctx context.Context, u *domain.User) error {
+	if err := s.Registrations.Void(ctx, u.ID()); err != nil {
+		return err
+	}
+	return s.OneTimeTokens.Void(ctx, u.ID())
 }

@@ -173,6 +173,7 @@ func TestRegisterWhatAnAdministratorEntered(t *testing.T) {
 		Email: "ana@example.com", FirstName: "A.", LastName: "T.", Role: "ORGANIZER",
 	})
 	require.NoError(t, err)
+	w.mailed(application.MailInvitation, "ana@example.com")
 	w.requireLogin(map[string]error{password: users.ErrInvalidCredentials})
 
 	require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, w.register(password, "Ana", "")))

@@ -1,6 +1,7 @@
 package application
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,47 +12,47 @@ import (
 )
 
 const (
-	// relayPoll is how often the outbox is looked at without a wake-up: mail of a program that died is sent after that.
+	// relayPoll is how often the outbox is looked at without a wake-up: what a program that died had queued is sent after that.
 	relayPoll = time.Second
-	// relayLease is how long a mail is hidden from other instances while one hands it over: longer than a Mailer may take.
+	// relayLease is how long a message is hidden from other instances while one hands it over: longer than a Mailer may take.
 	relayLease = 3 * time.Minute
-	// relayGrace is how long handing over a mail may go on after the relay was stopped, and noting what came of it likewise.
+	// relayGrace is how long handing over a message may go on after the relay was stopped, and noting what came of it likewise.
 	relayGrace = 5 * time.Second
 	// relayMaxDelay bounds the wait between two tries.
 	relayMaxDelay = 10 * time.Minute
-	// relayAttempts is how often a mail is tried, over about seven hours, before it is given up.
+	// relayAttempts is how often a message is tried, over about seven hours, before it is given up.
 	relayAttempts = 50
 )
 
-// Relay hands the mail in the outbox over to the Mailer, each at least once: a program that dies between handing over and noting
-// it leaves the mail to be sent again.
-type Relay struct {
-	outbox Outbox
-	users  Users
-	sealer domain.Sealer
-	mailer Mailer
-	now    func() time.Time
-	logger *slog.Logger
-	wake   chan struct{}
-}
+// Bell tells a relay that there is something in the outbox.
+type Bell struct{ rung chan struct{} }
 
-// NewRelay returns a relay that does nothing until Run.
-func NewRelay(outbox Outbox, users Users, sealer domain.Sealer, mailer Mailer, now func() time.Time, logger *slog.Logger) *Relay {
-	return &Relay{
-		outbox: outbox, users: users, sealer: sealer, mailer: mailer, now: now, logger: logger,
-		wake: make(chan struct{}, 1),
-	}
-}
+// NewBell returns a bell for one relay.
+func NewBell() Bell { return Bell{make(chan struct{}, 1)} }
 
-// Wake tells the relay that mail was queued. It never blocks.
-func (r *Relay) Wake() {
+// Ring never blocks.
+func (b Bell) Ring() {
 	select {
-	case r.wake <- struct{}{}:
-	default: // a wake-up is waiting already
+	case b.rung <- struct{}{}:
+	default: // the relay has not yet come for the last time
 	}
 }
 
-// Run sends mail until ctx ends. The mail under way then is finished first, which takes a few seconds at most.
+// Relay hands what is in the outbox over to the Mailer and the Texter, and does what was asked for; each at least once: a program that
+// dies between doing it and noting it leaves it to be done again.
+type Relay struct {
+	service *Service
+	mailer  Mailer
+	texter  Texter
+	bell    Bell
+}
+
+// NewRelay returns a relay of what the service queues. It does nothing until Run.
+func NewRelay(service *Service, mailer Mailer, texter Texter, bell Bell) *Relay {
+	return &Relay{service: service, mailer: mailer, texter: texter, bell: bell}
+}
+
+// Run empties the outbox until ctx ends. The message under way then is finished first, which takes a few seconds at most.
 func (r *Relay) Run(ctx context.Context) {
 	poll := time.NewTicker(relayPoll)
 	defer poll.Stop()
@@ -62,20 +63,20 @@ func (r *Relay) Run(ctx context.Context) {
 			return
 		}
 		if err != nil && !broken {
-			r.logger.WarnContext(ctx, "outbox cannot be read, mail waits", slog.Any("error", err))
+			r.service.Logger.WarnContext(ctx, "outbox cannot be read, mail waits", slog.Any("error", err))
 		}
 		broken = err != nil
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.wake:
+		case <-r.bell.rung:
 		case <-poll.C:
 		}
 	}
 }
 
-// Drain sends all mail that is due. It fails only when ctx ends (the mail under way is finished first, as by Run) or the outbox
-// cannot be read or written; a mail that cannot be sent stays for later.
+// Drain hands over all that is due. It fails only when ctx ends (the message under way is finished first, as by Run) or the outbox
+// cannot be read or written; a message that cannot be handed over stays for later.
 func (r *Relay) Drain(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := r.sendNext(ctx)
@@ -89,51 +90,85 @@ func (r *Relay) Drain(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// sendNext leases a mail, hands it over and notes what came of it. It fails with users.ErrNotFound when none is due.
+// sendNext leases a message, hands it over and notes what came of it. It fails with users.ErrNotFound when none is due.
 func (r *Relay) sendNext(ctx context.Context) error {
 	sending, cancel := outlast(ctx, relayGrace)
 	defer cancel()
-	now := r.now()
-	m, err := r.outbox.Lease(sending, now, now.Add(relayLease))
+	now := r.service.Now()
+	m, err := r.service.Outbox.Lease(sending, now, now.Add(relayLease))
 	if err != nil {
 		return err
 	}
 	failure := r.send(sending, m)
 
-	// A mail that was handed over must not be sent again because the program stops just then.
+	// A message that was handed over must not be sent again because the program stops just then.
 	noting, cancel := outlast(ctx, relayGrace)
 	defer cancel()
 	if failure == nil {
-		return r.outbox.Delivered(noting, m.ID)
+		return r.service.Outbox.Delivered(noting, m.ID)
 	}
-	r.logger.WarnContext(ctx, "mail could not be sent", slog.String("mail", m.ID.String()), slog.String("kind", string(m.Kind)),
+	r.service.Logger.WarnContext(ctx, "message could not be sent", slog.String("message", m.ID.String()), slog.String("kind", string(m.Kind)),
 		slog.Int("attempt", m.Attempts), slog.Any("error", failure))
 	return r.putOff(noting, m, failure)
 }
 
-// putOff makes a mail that could not be sent due again later, or gives it up after the last attempt or a final refusal: it stays as
+// putOff makes a message that could not be sent due again later, or gives it up after the last attempt or a final refusal: it stays as
 // a dead letter.
-func (r *Relay) putOff(ctx context.Context, m QueuedMail, failure error) error {
+func (r *Relay) putOff(ctx context.Context, m Message, failure error) error {
 	if m.Attempts < relayAttempts && !errors.Is(failure, ErrUndeliverable) {
-		return r.outbox.Retry(ctx, m.ID, r.now().Add(retryDelay(m.Attempts)), failure.Error())
+		return r.service.Outbox.Retry(ctx, m.ID, r.service.Now().Add(retryDelay(m.Attempts)), failure.Error())
 	}
-	r.logger.ErrorContext(ctx, "mail was given up", slog.String("mail", m.ID.String()), slog.Int("attempts", m.Attempts))
-	return r.outbox.Bury(ctx, m.ID, r.now(), failure.Error())
+	r.service.Logger.ErrorContext(ctx, "message was given up", slog.String("message", m.ID.String()), slog.Int("attempts", m.Attempts))
+	return r.service.Outbox.Bury(ctx, m.ID, r.service.Now(), failure.Error())
 }
 
-func (r *Relay) send(ctx context.Context, m QueuedMail) error {
-	u, err := r.users.ByID(ctx, m.UserID)
+func (r *Relay) send(ctx context.Context, m Message) error {
+	to, err := r.open(m.SealedTo, m.toLabel())
 	if err != nil {
 		return err
 	}
-	token := ""
-	if m.SealedToken != nil {
-		if token, err = r.sealer.Open(m.SealedToken, m.ID[:]); err != nil {
+	token, err := r.open(m.SealedToken, m.tokenLabel())
+	if err != nil {
+		return err
+	}
+	switch m.Kind {
+	case AskedReset, AskedVerification:
+		return r.service.answer(ctx, m.Kind, to)
+	case TextPhoneCode:
+		if !r.service.Now().Before(m.CreatedAt.Add(domain.CodeTTL)) {
+			return nil // it would be worth nothing
+		}
+		return r.texter.Send(ctx, Text{ID: m.ID, To: to, Code: token, Time: m.CreatedAt})
+	default:
+		return r.sendMail(ctx, m, to, token)
+	}
+}
+
+// open returns what was sealed, "" when nothing was.
+func (r *Relay) open(sealed, label []byte) (string, error) {
+	if sealed == nil {
+		return "", nil
+	}
+	return r.service.Sealer.Open(sealed, label)
+}
+
+func (r *Relay) sendMail(ctx context.Context, m Message, to, token string) error {
+	u, err := r.service.Users.ByID(ctx, m.UserID)
+	if err != nil {
+		return err
+	}
+	kind := m.Kind
+	if kind == MailConfirmEmail {
+		// Decided only here, so that whoever asks for the change cannot tell whose address it is.
+		switch _, err := r.service.Users.ByEmail(ctx, to); {
+		case err == nil:
+			kind, token = MailAddressTaken, ""
+		case !errors.Is(err, users.ErrNotFound):
 			return err
 		}
 	}
 	return r.mailer.Send(ctx, Mail{
-		ID: m.ID, Kind: m.Kind, To: u.Email(), FirstName: u.Names().First.String(), Token: token, Time: m.CreatedAt,
+		ID: m.ID, Kind: kind, To: cmp.Or(to, u.Email()), FirstName: u.Names().First.String(), Token: token, Time: m.CreatedAt,
 	})
 }
 

@@ -1,11 +1,9 @@
 package application_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,9 +17,9 @@ import (
 )
 
 // queue puts a mail to the user into the outbox, as a use case does.
-func (w *world) queue(to users.ID, token string) application.QueuedMail {
+func (w *world) queue(to users.ID, token string) application.Message {
 	w.t.Helper()
-	m := application.QueuedMail{ID: userstest.NewID(), Kind: application.MailVerifyEmail, UserID: to, CreatedAt: w.clock.Now()}
+	m := application.Message{ID: userstest.NewID(), Kind: application.MailVerifyEmail, UserID: to, CreatedAt: w.clock.Now()}
 	if token != "" {
 		m.SealedToken = w.Sealer.Seal(token, m.ID[:])
 	}
@@ -129,7 +127,7 @@ func TestRelayGoesOnAfterAFailure(t *testing.T) {
 	w := newWorld(t)
 	ana, bob := w.account("ana@example.com"), w.account("bob@example.com")
 	lost := w.queue(unknownID, "token")
-	spoilt := application.QueuedMail{
+	spoilt := application.Message{
 		ID: userstest.NewID(), Kind: application.MailVerifyEmail, UserID: ana.ID, SealedToken: []byte("sealed by nobody"), CreatedAt: w.clock.Now(),
 	}
 	require.NoError(t, w.Outbox.Append(t.Context(), spoilt))
@@ -151,15 +149,13 @@ func TestRelayGoesOnAfterAFailure(t *testing.T) {
 func TestRelayLogsNoAddressAndNoToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	var log bytes.Buffer
-	relay := application.NewRelay(w.Outbox, w.Users, w.Sealer, w.mailer, w.clock.Now, slog.New(slog.NewJSONHandler(&log, nil)))
 	m := w.queue(w.account("ana@example.com").ID, "secret-token")
 	w.mailer.Fail = func(application.Mail) error { return errors.New("mail server is away") }
-	require.NoError(t, relay.Drain(t.Context()))
-	require.Contains(t, log.String(), m.ID.String())
-	require.Contains(t, log.String(), "mail server is away")
-	require.NotContains(t, log.String(), "ana@example.com")
-	require.NotContains(t, log.String(), "secret-token")
+	require.NoError(t, w.relay.Drain(t.Context()))
+	require.Contains(t, w.log.String(), m.ID.String())
+	require.Contains(t, w.log.String(), "mail server is away")
+	require.NotContains(t, w.log.String(), "ana@example.com")
+	require.NotContains(t, w.log.String(), "secret-token")
 }
 
 func TestRelayReportsABrokenOutbox(t *testing.T) {
@@ -202,7 +198,7 @@ func TestRelayRuns(t *testing.T) {
 
 		w.queue(ana.ID, "woken")
 		for range 3 {
-			w.relay.Wake() // more often than anybody listens
+			w.bell.Ring() // more often than anybody listens
 		}
 		synctest.Wait()
 		require.Len(t, w.mailer.Sent(), 1)
@@ -269,7 +265,7 @@ func TestRelayFinishesTheMailUnderWay(t *testing.T) {
 						return ctx.Err()
 					}
 				})
-				relay := application.NewRelay(w.Outbox, w.Users, w.Sealer, slow, w.clock.Now, slog.New(slog.DiscardHandler))
+				relay := application.NewRelay(w.Service, slow, w.texter, w.bell)
 				ctx, cancel := context.WithCancel(t.Context())
 				stopped := make(chan struct{})
 				go func() {
@@ -303,6 +299,6 @@ func TestWakeNeverBlocks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 100 {
-		w.relay.Wake() // nobody runs it
+		w.bell.Ring() // nobody runs it
 	}
 }

@@ -19,6 +19,7 @@ type Deps struct {
 	Tx            Transactor
 	Users         Users
 	Registrations Registrations
+	OneTimeTokens OneTimeTokens
 	Sessions      Sessions
 	Outbox        Outbox
 	Audit         Audit
@@ -29,11 +30,13 @@ type Deps struct {
 	AccessTokens  AccessTokens
 	Meter         Meter
 	RefreshKeys   []domain.RefreshKey // the current one first
+	CodeKeys      []domain.CodeKey    // likewise
 	Sealer        domain.Sealer
 	Pseudonyms    domain.PseudonymKey
 	AccessTTL     time.Duration
 	RefreshTTL    time.Duration
-	Wake          func()           // called after a commit that queued mail
+	SMS           bool             // whether text messages can be sent
+	Wake          func()           // called after a commit that queued a message
 	Now           func() time.Time // UTC, in microseconds
 	NewID         func() uuid.UUID // version 7
 	Logger        *slog.Logger
@@ -49,7 +52,7 @@ func New(d Deps) *Service { return &Service{d} }
 type effects struct {
 	users    []users.ID
 	sessions []uuid.UUID
-	mail     bool
+	messages bool
 }
 
 // maxPhoneRaces bounds how often a change starts again because somebody else took its phone number at that moment.
@@ -88,7 +91,7 @@ func (s *Service) commit(ctx context.Context, fn func(ctx context.Context, after
 	if errors.Is(err, ErrPhoneClaimed) {
 		return users.ErrPhoneTaken
 	}
-	if err == nil && after.mail {
+	if err == nil && after.messages {
 		s.Wake()
 	}
 	return err
@@ -173,14 +176,4 @@ func (s *Service) claimPhone(ctx context.Context, by Actor, u *domain.User, phon
 	}
 	u.SetPhone(phone, now)
 	return nil
-}
-
-// queueMail writes a mail to the user into the outbox, in the transaction of ctx.
-func (s *Service) queueMail(ctx context.Context, kind MailKind, to users.ID, token string, after *effects) error {
-	m := QueuedMail{ID: s.NewID(), Kind: kind, UserID: to, CreatedAt: s.Now()}
-	if token != "" {
-		m.SealedToken = s.Sealer.Seal(token, m.ID[:])
-	}
-	after.mail = true
-	return s.Outbox.Append(ctx, m)
 }

@@ -19,7 +19,7 @@ type Tokens struct {
 	ExpiresIn time.Duration // of the access token
 }
 
-// Credentials is somebody asking to log in.
+// Credentials is somebody asking to log in. Email may be a phone number.
 type Credentials struct{ Email, Password string }
 
 // Validate fails with *domain.InvalidError when a field is missing. Anything else wrong with a field makes a wrong pair.
@@ -123,6 +123,8 @@ func (s *Service) refuseLogin(ctx context.Context, from domain.Origin, c Credent
 	name := c.Email
 	if email, violation := domain.ParseEmail(c.Email); violation == nil {
 		name = email.String()
+	} else if phone, violation := domain.ParsePhone(c.Email); violation == nil {
+		name = phone.String()
 	}
 	details := Details{"reason": reason, "account": s.Pseudonyms.Pseudonym("account", name)}
 	if err := s.recordFailure(ctx, somebody(from), ActLogIn, subject, details); err != nil {
@@ -131,27 +133,46 @@ func (s *Service) refuseLogin(ctx context.Context, from domain.Origin, c Credent
 	return why
 }
 
-// findCredentials returns the account of an address and the hash to compare with: of an account that was never verified, the one
-// of its newest registration. It returns nil and an empty hash when there is none.
-func (s *Service) findCredentials(ctx context.Context, address string) (*domain.User, string, error) {
-	email, violation := domain.ParseEmail(address)
-	if violation != nil {
-		return nil, "", nil //nolint:nilerr // what is no address is nobody's
-	}
-	u, err := s.Users.ByEmail(ctx, email.String())
-	switch {
-	case errors.Is(err, users.ErrNotFound):
-		return nil, "", nil
-	case err != nil:
+// findCredentials returns the account of an address or a proven number, and the hash to compare with: of an account that was never
+// verified, the one of its newest registration. It returns nil and an empty hash when there is none.
+func (s *Service) findCredentials(ctx context.Context, login string) (*domain.User, string, error) {
+	u, err := s.findByLogin(ctx, login)
+	if err != nil {
 		return nil, "", err
-	case u.EmailVerified():
+	}
+	var id users.ID
+	if u != nil {
+		id = u.ID()
+	}
+	// Asked for in every case: a login takes as many questions whatever there is.
+	r, err := s.Registrations.Newest(ctx, id)
+	switch {
+	case err != nil && !errors.Is(err, users.ErrNotFound):
+		return nil, "", err
+	case u == nil:
+		return nil, "", nil
+	case err != nil || u.EmailVerified():
 		return u, u.PasswordHash(), nil
 	}
-	r, err := s.Registrations.Newest(ctx, u.ID())
+	return u, r.PasswordHash, nil
+}
+
+// findByLogin returns the account of an address or a proven number, nil when there is none.
+func (s *Service) findByLogin(ctx context.Context, login string) (*domain.User, error) {
+	var u *domain.User
+	var err error
+	if email, violation := domain.ParseEmail(login); violation == nil {
+		u, err = s.Users.ByEmail(ctx, email.String())
+	} else if phone, violation := domain.ParsePhone(login); violation == nil {
+		u, err = s.Users.ByPhone(ctx, phone.String())
+		if err == nil && !u.PhoneVerified() {
+			u = nil
+		}
+	}
 	if errors.Is(err, users.ErrNotFound) {
-		return u, u.PasswordHash(), nil
+		return nil, nil
 	}
-	return u, r.PasswordHash, err
+	return u, err
 }
 
 // verify compares a password with the stored hash of u, nil when there is no account. A hash that cannot be compared with is

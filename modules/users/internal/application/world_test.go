@@ -31,35 +31,41 @@ type world struct {
 	hasher  *userstest.Hasher
 	mailer  *userstest.Mailer
 	meter   userstest.Meter
+	texter  *userstest.Texter
 	relay   *application.Relay
+	bell    application.Bell
 	log     bytes.Buffer
 	wakes   int
 	read    int // mails seen by mails
-	audited int // entries of the trail seen by acts
+	audited int // acts seen by acts
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		t: t, memory: userstest.NewMemory(), clock: userstest.NewClock(), cache: userstest.NewCache(),
-		hasher: &userstest.Hasher{}, mailer: &userstest.Mailer{},
+		hasher: &userstest.Hasher{}, mailer: &userstest.Mailer{}, texter: &userstest.Texter{}, bell: application.NewBell(),
 	}
 	key, err := domain.NewRefreshKey("secret")
 	require.NoError(t, err)
 	sealer, err := domain.NewSealer("secret")
 	require.NoError(t, err)
+	codeKey, err := domain.NewCodeKey("secret")
+	require.NoError(t, err)
 	pseudonyms, err := domain.NewPseudonymKey("secret")
 	require.NoError(t, err)
 	ports := w.memory.Ports()
 	w.Service = application.New(application.Deps{
-		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, Sessions: ports.Sessions, Outbox: ports.Outbox,
-		Audit: ports.Audit, Changes: ports.Changes, Instance: application.NewInstance(userstest.NewID),
+		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, OneTimeTokens: ports.OneTimeTokens,
+		Sessions: ports.Sessions, Outbox: ports.Outbox, Audit: ports.Audit,
+		Changes: ports.Changes, Instance: application.NewInstance(userstest.NewID),
 		Cache: w.cache, Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now}, Meter: &w.meter,
-		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
-		Wake: func() { w.wakes++ }, Now: w.clock.Now, NewID: userstest.NewID,
+		RefreshKeys: []domain.RefreshKey{key}, CodeKeys: []domain.CodeKey{codeKey}, Sealer: sealer, Pseudonyms: pseudonyms,
+		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
+		SMS: true, Wake: func() { w.wakes++ }, Now: w.clock.Now, NewID: userstest.NewID,
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
-	w.relay = application.NewRelay(ports.Outbox, ports.Users, sealer, w.mailer, w.clock.Now, slog.New(slog.DiscardHandler))
+	w.relay = application.NewRelay(w.Service, w.mailer, w.texter, w.bell)
 	return w
 }
 

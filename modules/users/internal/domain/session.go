@@ -19,6 +19,7 @@ const (
 	EndedByReuse        = "refresh_token_reuse"
 	EndedByDeactivation = "deactivation"
 	EndedByPassword     = "password_change"
+	EndedByReset        = "password_reset"
 	EndedByOwner        = "ended_by_owner"
 	EndedByAdmin        = "ended_by_admin"
 )

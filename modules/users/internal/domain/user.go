@@ -74,6 +74,14 @@ func (u *User) Names() Names {
 // Phone returns the number in E.164 form, or nil.
 func (u *User) Phone() *string { return u.state.Phone }
 
+// ClaimedPhone returns the number, proven or not, or nil.
+func (u *User) ClaimedPhone() *Phone {
+	if u.state.Phone == nil {
+		return nil
+	}
+	return &Phone{*u.state.Phone}
+}
+
 // Version returns the version, which starts at 1.
 func (u *User) Version() int64 { return u.state.Version }
 
@@ -82,6 +90,9 @@ func (u *User) IsActive() bool { return u.state.IsActive }
 
 // EmailVerified reports whether somebody has proven to read mail at the address.
 func (u *User) EmailVerified() bool { return u.state.EmailVerified }
+
+// PhoneVerified reports whether the user has proven to have the number.
+func (u *User) PhoneVerified() bool { return u.state.PhoneVerified }
 
 // PasswordHash returns the stored hash, or "" while there is none.
 func (u *User) PasswordHash() string {
@@ -110,6 +121,18 @@ func (u *User) Activate(names Names, passwordHash string, now time.Time) {
 	u.touch(now)
 }
 
+// ResetPassword replaces the password of somebody who has proven to read mail at the address.
+func (u *User) ResetPassword(hash string, now time.Time) {
+	u.state.EmailVerified = true
+	u.SetPassword(hash, now)
+}
+
+// ChangeEmail replaces the address by one that is proven.
+func (u *User) ChangeEmail(email Email, now time.Time) {
+	u.state.Email, u.state.EmailVerified = email.String(), true
+	u.touch(now)
+}
+
 // Rename changes how the user is called.
 func (u *User) Rename(names Names, now time.Time) {
 	if names == u.Names() {
@@ -132,6 +155,13 @@ func (u *User) SetPhone(phone *Phone, now time.Time) {
 		u.state.Phone = &number
 	}
 	u.state.PhoneVerified = false
+	u.touch(now)
+}
+
+// ProvePhone claims a number that is proven to be this user's.
+func (u *User) ProvePhone(phone Phone, now time.Time) {
+	number := phone.String()
+	u.state.Phone, u.state.PhoneVerified = &number, true
 	u.touch(now)
 }
 
@@ -166,6 +196,18 @@ func (u *User) SetRole(role users.Role, now time.Time) {
 	case users.Participant:
 		u.state.IsOrganizer = false
 	case users.Admin:
+	}
+	u.touch(now)
+}
+
+// BecomeOrganizer makes a participant an organizer, and an administrator one besides. Doing it again changes nothing.
+func (u *User) BecomeOrganizer(now time.Time) {
+	if u.state.IsOrganizer && u.state.Role != users.Participant {
+		return
+	}
+	u.state.IsOrganizer = true
+	if u.state.Role == users.Participant {
+		u.state.Role = users.Organizer
 	}
 	u.touch(now)
 }

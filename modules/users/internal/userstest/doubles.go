@@ -275,3 +275,24 @@ func (m *Meter) Logins() []application.LoginOutcome {
 	m.logins = nil
 	return counted
 }
+
+// Texter keeps what it is given. It is safe for concurrent use.
+type Texter struct {
+	mu   sync.Mutex
+	sent []application.Text
+}
+
+// Send implements application.Texter.
+func (t *Texter) Send(_ context.Context, text application.Text) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent = append(t.sent, text)
+	return nil
+}
+
+// Sent returns the text messages handed over so far, oldest first.
+func (t *Texter) Sent() []application.Text {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.sent)
+}

@@ -22,6 +22,7 @@ type Ports struct {
 	Tx            application.Transactor
 	Users         application.Users
 	Registrations application.Registrations
+	OneTimeTokens application.OneTimeTokens
 	Sessions      application.Sessions
 	Outbox        application.Outbox
 	Audit         application.Audit
@@ -40,6 +41,7 @@ type Memory struct {
 type tables struct {
 	users         map[users.ID]domain.State
 	registrations map[uuid.UUID]domain.Registration
+	tokens        map[tokenKey]domain.OneTimeToken
 	sessions      map[uuid.UUID]domain.SessionState
 	outbox        map[uuid.UUID]outboxRow
 	audit         map[uuid.UUID]application.AuditEntry
@@ -48,7 +50,7 @@ type tables struct {
 
 func (t tables) clone() tables {
 	return tables{
-		users: maps.Clone(t.users), registrations: maps.Clone(t.registrations),
+		users: maps.Clone(t.users), registrations: maps.Clone(t.registrations), tokens: maps.Clone(t.tokens),
 		sessions: maps.Clone(t.sessions), outbox: maps.Clone(t.outbox), audit: maps.Clone(t.audit),
 		changes: maps.Clone(t.changes),
 	}
@@ -57,7 +59,7 @@ func (t tables) clone() tables {
 // NewMemory returns empty storage.
 func NewMemory() *Memory {
 	return &Memory{tables: tables{
-		users: map[users.ID]domain.State{}, registrations: map[uuid.UUID]domain.Registration{},
+		users: map[users.ID]domain.State{}, registrations: map[uuid.UUID]domain.Registration{}, tokens: map[tokenKey]domain.OneTimeToken{},
 		sessions: map[uuid.UUID]domain.SessionState{}, outbox: map[uuid.UUID]outboxRow{}, audit: map[uuid.UUID]application.AuditEntry{},
 		changes: map[int]sentChange{},
 	}}
@@ -66,8 +68,8 @@ func NewMemory() *Memory {
 // Ports returns the storage as the use cases see it.
 func (m *Memory) Ports() Ports {
 	return Ports{
-		Tx: m, Users: memoryUsers{m}, Registrations: memoryRegistrations{m}, Sessions: memorySessions{m}, Outbox: memoryOutbox{m},
-		Audit: memoryAudit{m}, Changes: memoryChanges{m},
+		Tx: m, Users: memoryUsers{m}, Registrations: memoryRegistrations{m}, OneTimeTokens: memoryTokens{m},
+		Sessions: memorySessions{m}, Outbox: memoryOutbox{m}, Audit: memoryAudit{m}, Changes: memoryChanges{m},
 	}
 }
 

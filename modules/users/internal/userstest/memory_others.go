@@ -77,6 +77,31 @@ func (t tables) registrationOf(tokenHash []byte) (domain.Registration, error) {
 	return domain.Registration{}, users.ErrTokenInvalid
 }
 
+func (r memoryRegistrations) Live(ctx context.Context, user users.ID, now time.Time) (live []domain.Registration, err error) {
+	err = r.m.do(ctx, func(t tables) error {
+		for _, registration := range t.registrations {
+			if registration.UserID == user && now.Before(registration.ExpiresAt) {
+				live = append(live, registration)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(live, func(a, b domain.Registration) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return live, err
+}
+
+func (r memoryRegistrations) Renew(ctx context.Context, id uuid.UUID, tokenHash []byte, until time.Time) error {
+	return r.m.do(ctx, func(t tables) error {
+		if registration, ok := t.registrations[id]; ok {
+			registration.TokenHash, registration.ExpiresAt = tokenHash, until
+			t.registrations[id] = registration
+		}
+		return nil
+	})
+}
+
 func (r memoryRegistrations) Void(ctx context.Context, user users.ID) error {
 	return r.void(ctx, func(registration domain.Registration) bool { return registration.UserID == user })
 }
@@ -159,32 +184,32 @@ func (r memorySessions) EndAll(
 type memoryOutbox struct{ m *Memory }
 
 type outboxRow struct {
-	mail   application.QueuedMail
-	due    time.Time
-	reason string
-	dead   bool
+	message application.Message
+	due     time.Time
+	reason  string
+	dead    bool
 }
 
-func (r memoryOutbox) Append(ctx context.Context, mail application.QueuedMail) error {
+func (r memoryOutbox) Append(ctx context.Context, message application.Message) error {
 	return r.m.do(ctx, func(t tables) error {
-		t.outbox[mail.ID] = outboxRow{mail: mail, due: mail.CreatedAt}
+		t.outbox[message.ID] = outboxRow{message: message, due: message.CreatedAt}
 		return nil
 	})
 }
 
-func (r memoryOutbox) Lease(ctx context.Context, now, until time.Time) (leased application.QueuedMail, err error) {
+func (r memoryOutbox) Lease(ctx context.Context, now, until time.Time) (leased application.Message, err error) {
 	err = r.m.do(ctx, func(t tables) error {
 		due := slices.DeleteFunc(slices.Collect(maps.Values(t.outbox)), func(row outboxRow) bool { return row.dead || row.due.After(now) })
 		if len(due) == 0 {
 			return users.ErrNotFound
 		}
 		row := slices.MinFunc(due, func(a, b outboxRow) int {
-			return cmp.Or(a.due.Compare(b.due), bytes.Compare(a.mail.ID[:], b.mail.ID[:]))
+			return cmp.Or(a.due.Compare(b.due), bytes.Compare(a.message.ID[:], b.message.ID[:]))
 		})
 		row.due = until
-		row.mail.Attempts++
-		t.outbox[row.mail.ID] = row
-		leased = row.mail
+		row.message.Attempts++
+		t.outbox[row.message.ID] = row
+		leased = row.message
 		return nil
 	})
 	return leased, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,13 +16,15 @@ import (
 type memoryUsers struct{ m *Memory }
 
 func (r memoryUsers) Insert(ctx context.Context, u *domain.User) error {
+	return r.m.do(ctx, func(t tables) error { return t.putUser(u.State()) })
+}
+
+func (r memoryUsers) InsertIfNew(ctx context.Context, u *domain.User) error {
 	return r.m.do(ctx, func(t tables) error {
-		for _, other := range t.users {
-			if other.Email == u.Email() {
-				return users.ErrEmailTaken
-			}
+		if err := t.putUser(u.State()); !errors.Is(err, users.ErrEmailTaken) {
+			return err
 		}
-		return t.putUser(u.State())
+		return nil
 	})
 }
 
@@ -31,7 +34,11 @@ func (r memoryUsers) Save(ctx context.Context, u *domain.User) error {
 
 func (t tables) putUser(state domain.State) error {
 	for _, other := range t.users {
-		if state.Phone != nil && other.Phone != nil && *other.Phone == *state.Phone && other.ID != state.ID {
+		switch {
+		case other.ID == state.ID:
+		case other.Email == state.Email:
+			return users.ErrEmailTaken
+		case state.Phone != nil && other.Phone != nil && *other.Phone == *state.Phone:
 			return application.ErrPhoneClaimed
 		}
 	}
@@ -45,6 +52,10 @@ func (r memoryUsers) ByID(ctx context.Context, id users.ID) (*domain.User, error
 
 func (r memoryUsers) ByEmail(ctx context.Context, email string) (*domain.User, error) {
 	return r.one(ctx, func(s domain.State) bool { return s.Email == email })
+}
+
+func (r memoryUsers) ByPhone(ctx context.Context, phone string) (*domain.User, error) {
+	return r.one(ctx, func(s domain.State) bool { return s.Phone != nil && *s.Phone == phone })
 }
 
 func (r memoryUsers) ByIDs(ctx context.Context, ids []users.ID) ([]*domain.User, error) {
@@ -61,7 +72,7 @@ func (r memoryUsers) LockByEmail(ctx context.Context, email string) (*domain.Use
 }
 
 func (r memoryUsers) LockByPhone(ctx context.Context, phone string) (*domain.User, error) {
-	return r.one(ctx, func(s domain.State) bool { return s.Phone != nil && *s.Phone == phone })
+	return r.ByPhone(ctx, phone)
 }
 
 func (r memoryUsers) List(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {

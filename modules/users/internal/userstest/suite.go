@@ -171,8 +171,8 @@ func registration(user users.ID, token string) domain.Registration {
 	}
 }
 
-func mail(user users.ID, at time.Time) application.QueuedMail {
-	return application.QueuedMail{ID: NewID(), Kind: application.MailVerifyEmail, UserID: user, SealedToken: []byte{0, 1, 0xff}, CreatedAt: at}
+func mail(user users.ID, at time.Time) application.Message {
+	return application.Message{ID: NewID(), Kind: application.MailVerifyEmail, UserID: user, SealedToken: []byte{0, 1, 0xff}, CreatedAt: at}
 }
 
 func refreshKey(t *testing.T) domain.RefreshKey {

@@ -73,6 +73,26 @@ func (s *RepositorySuite) TestRegistrationIsTakenOnce() {
 	s.NoError(err, "each token by itself")
 }
 
+// TestLiveRegistrations checks which attempts of the user are live, in what order, and that a renewed one has another token.
+func (s *RepositorySuite) TestLiveRegistrations() {
+	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
+	first, second, older, stale := registration(ana.ID(), "first"), registration(ana.ID(), "second"), registration(ana.ID(), "older"), registration(ana.ID(), "stale")
+	older.CreatedAt, stale.ExpiresAt = day.Add(-time.Microsecond), day
+	s.addRegistrations(second, first, stale, older, registration(bob.ID(), "foreign"))
+	live := func() []domain.Registration {
+		live, err := s.db.Registrations.Live(s.ctx, ana.ID(), day)
+		s.Require().NoError(err)
+		return live
+	}
+	s.Equal([]domain.Registration{older, first, second}, live())
+
+	first.TokenHash, first.ExpiresAt = domain.HashToken("renewed"), day.Add(48*time.Hour)
+	s.Require().NoError(s.db.Registrations.Renew(s.ctx, first.ID, first.TokenHash, first.ExpiresAt))
+	s.Equal([]domain.Registration{older, first, second}, live())
+	_, err := s.db.Registrations.Owner(s.ctx, domain.HashToken("first"))
+	s.Require().ErrorIs(err, users.ErrTokenInvalid)
+}
+
 // TestVoidingRegistrations checks that voiding removes the user's attempts, all or the expired ones, and nobody else's.
 func (s *RepositorySuite) TestVoidingRegistrations() {
 	ana, bob := s.insert(state("ana@example.com")), s.insert(state("bob@example.com"))
@@ -198,7 +218,7 @@ func (s *RepositorySuite) TestEndingAllSessions() {
 // TestOutbox checks when a mail is leased and to how many, and how it is put off and removed.
 func (s *RepositorySuite) TestOutbox() {
 	u := s.insert(state("ana@example.com"))
-	lease := func(at time.Duration) (application.QueuedMail, error) {
+	lease := func(at time.Duration) (application.Message, error) {
 		return s.db.Outbox.Lease(s.ctx, day.Add(at), day.Add(at+time.Minute))
 	}
 	_, err := lease(0)
@@ -206,12 +226,12 @@ func (s *RepositorySuite) TestOutbox() {
 
 	third := mail(u.ID(), day.Add(time.Second)) // the lowest ID, yet due last
 	first, second := mail(u.ID(), day), mail(u.ID(), day)
-	second.Kind, second.SealedToken = application.MailAlreadyRegistered, nil
-	for _, m := range []application.QueuedMail{third, second, first} {
+	second.Kind, second.SealedToken, second.SealedTo, second.UserID = application.AskedReset, nil, []byte{0, 2, 0xff}, users.ID{}
+	for _, m := range []application.Message{third, second, first} {
 		s.Require().NoError(s.db.Outbox.Append(s.ctx, m))
 	}
 	s.Run("leases what is due, the oldest first", func() {
-		for _, want := range []application.QueuedMail{first, second} {
+		for _, want := range []application.Message{first, second} {
 			want.Attempts = 1
 			got, err := lease(0)
 			s.Require().NoError(err)

@@ -31,7 +31,7 @@ func (s *RepositorySuite) TestUserRoundTrip() {
 	}
 	s.Run("everything set, then everything cleared", func() {
 		changed := full
-		changed.ID, changed.Email, changed.CreatedAt = bare.ID, bare.Email, bare.CreatedAt
+		changed.ID, changed.Email, changed.CreatedAt = bare.ID, "changed@example.com", bare.CreatedAt
 		changed.Phone = new("+21620123457")
 		for _, want := range []domain.State{changed, bare} {
 			s.Require().NoError(s.db.Users.Save(s.ctx, domain.Restore(want)))
@@ -49,6 +49,7 @@ func (s *RepositorySuite) requireStored(want domain.State) {
 		"LockByEmail": func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByEmail(ctx, want.Email) },
 	}
 	if want.Phone != nil {
+		finders["ByPhone"] = func(ctx context.Context) (*domain.User, error) { return s.db.Users.ByPhone(ctx, *want.Phone) }
 		finders["LockByPhone"] = func(ctx context.Context) (*domain.User, error) { return s.db.Users.LockByPhone(ctx, *want.Phone) }
 	}
 	for name, find := range finders {
@@ -69,6 +70,8 @@ func (s *RepositorySuite) TestUnknownUser() {
 		s.Require().ErrorIs(err, users.ErrNotFound)
 		_, err = s.db.Users.ByEmail(ctx, "Ana@example.com")
 		s.Require().ErrorIs(err, users.ErrNotFound, "only the stored form is found")
+		_, err = s.db.Users.ByPhone(ctx, "+21620123456")
+		s.Require().ErrorIs(err, users.ErrNotFound)
 		_, err = s.db.Users.LockByID(ctx, NewID())
 		s.Require().ErrorIs(err, users.ErrNotFound)
 		_, err = s.db.Users.LockByEmail(ctx, "nobody@example.com")
@@ -77,6 +80,20 @@ func (s *RepositorySuite) TestUnknownUser() {
 		s.Require().ErrorIs(err, users.ErrNotFound)
 		return nil
 	}), "not finding anything does not spoil the transaction")
+}
+
+// TestInsertIfNew checks that an address is stored once, and that one that is taken spoils nothing.
+func (s *RepositorySuite) TestInsertIfNew() {
+	ana, again := state("ana@example.com"), state("ana@example.com")
+	again.FirstName = "Eve"
+	s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {
+		s.Require().NoError(s.db.Users.InsertIfNew(ctx, domain.Restore(ana)))
+		s.Require().NoError(s.db.Users.InsertIfNew(ctx, domain.Restore(again)))
+		return s.db.Users.Insert(ctx, domain.Restore(state("bob@example.com")))
+	}))
+	s.requireStored(ana)
+	_, err := s.db.Users.ByID(s.ctx, again.ID)
+	s.Require().ErrorIs(err, users.ErrNotFound)
 }
 
 // TestUniqueness checks which errors an address or a number taken by another account makes.
@@ -92,6 +109,9 @@ func (s *RepositorySuite) TestUniqueness() {
 	s.ErrorIs(s.db.Users.Insert(s.ctx, domain.Restore(eve)), application.ErrPhoneClaimed)
 	bob.Phone = ana.Phone
 	s.ErrorIs(s.db.Users.Save(s.ctx, domain.Restore(bob)), application.ErrPhoneClaimed)
+	impostor := bob
+	impostor.Email, impostor.Phone = ana.Email, nil
+	s.ErrorIs(s.db.Users.Save(s.ctx, domain.Restore(impostor)), users.ErrEmailTaken)
 
 	s.Run("a number moves within a transaction", func() {
 		s.Require().NoError(s.db.Tx.InTx(s.ctx, func(ctx context.Context) error {

@@ -29,6 +29,13 @@ func routesWithBody() map[string]map[string]any {
 		"POST /api/auth/refresh":                {"refreshToken": "unknown"},
 		"POST /api/auth/refresh-token":          {"refreshToken": "unknown"},
 		"POST /api/auth/logout":                 {"refreshToken": "unknown"},
+		"POST /api/auth/resend-verification":    {"email": "nobody"},
+		"POST /api/auth/request-reset":          {"email": "nobody"},
+		"POST /api/auth/reset-password":         {"token": "unknown", "newPassword": newPassword},
+		"POST /api/auth/confirm-email":          {"token": "unknown"},
+		"POST /api/users/me/email":              {"newEmail": "new@example.com", "password": "wrong"},
+		"POST /api/users/me/phone/verification": {"phone": "12"},
+		"POST /api/users/me/phone/verify":       {"code": "unknown"},
 		"PUT /api/users/me":                     {"firstName": "", "lastName": "B"},
 		"PATCH /api/users/me/password":          {"currentPassword": "wrong", "newPassword": newPassword},
 		"POST /api/users":                       {"email": "nobody", "firstName": "A", "lastName": "B"},
@@ -41,7 +48,7 @@ func routesWithBody() map[string]map[string]any {
 // routesWithoutBody are the others.
 var routesWithoutBody = []string{
 	"GET /api/users/me", "DELETE /api/users/me", "GET /api/users", "GET /api/users/stats",
-	"GET /api/users/" + unknownID.String(), "POST /api/users/" + unknownID.String() + "/reactivate",
+	"GET /api/users/" + unknownID.String(), "POST /api/users/" + unknownID.String() + "/reactivate", "POST /api/users/me/organizer",
 	"GET /api/users/me/sessions", "DELETE /api/users/me/sessions", "DELETE /api/users/me/sessions/" + unknownID.String(),
 	"DELETE /api/users/" + unknownID.String() + "/sessions", "GET /api/users/" + unknownID.String() + "/audit",
 }
@@ -127,10 +134,12 @@ func TestRoutesWithoutBody(t *testing.T) {
 		id := w.account("ana@example.com").ID.String()
 		for _, route := range []string{
 			"GET /api/users", "GET /api/users/stats", "GET /api/users/" + id, "POST /api/users/" + id + "/deactivate",
-			"POST /api/users/" + id + "/reactivate", "GET /api/users/me", "DELETE /api/users/me",
+			"POST /api/users/" + id + "/reactivate", "GET /api/users/me", "POST /api/users/me/organizer", "DELETE /api/users/me",
 		} {
 			require.Equal(t, http.StatusOK, w.send(route, token, body).Code, "%s %q", route, body)
 		}
+		_, own := w.participant("holder@example.com", withNumber(false))
+		require.Equal(t, http.StatusAccepted, w.send("POST /api/users/me/phone/verification", own, body).Code, body)
 	}
 	w := newWorld(t)
 	token := w.admin()
@@ -155,6 +164,8 @@ func TestLargestBodies(t *testing.T) {
 	w.send("POST /api/auth/login", "", fill(`{"password":"x","email":"`, `"}`)).problem(http.StatusUnauthorized, "invalid_credentials")
 	w.send("POST /api/auth/refresh", "", fill(`{"refreshToken":"`, `"}`)).problem(http.StatusUnauthorized, "unauthenticated")
 	w.send("POST /api/auth/logout", "", fill(`{"refreshToken":"`, `"}`)).is(http.StatusNoContent)
+	w.send("POST /api/auth/request-reset", "", fill(`{"email":"`, `"}`)).names("email too_long")
+	w.send("POST /api/auth/reset-password", "", fill(`{"newPassword":"`+newPassword+`","token":"`, `"}`)).problem(http.StatusUnprocessableEntity, "token_invalid")
 	w.send("POST /api/auth/verify-email", "", fill(`{"token":"`, `"}`)).problem(http.StatusUnprocessableEntity, "token_invalid")
 	register := map[string]any{}
 	for _, field := range []string{"email", "password", "firstName", "lastName", "phone"} {

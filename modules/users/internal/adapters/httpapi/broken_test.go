@@ -16,12 +16,13 @@ import (
 )
 
 // crowd is a world in which every route can succeed: two administrators, of whom Ana asks, somebody who has registered, and
-// somebody who holds the number that others want without having proven it.
+// somebody who holds the number that others want without having proven it. Ana has asked for everything that can be asked for.
 type crowd struct {
 	*world
-	ana    users.User
-	own    application.Tokens
-	verify string
+	ana users.User
+	own application.Tokens
+
+	verify, reset, confirm, code string // what was mailed, and texted
 }
 
 func newCrowd(t *testing.T, changes ...func(*application.Deps)) crowd {
@@ -31,36 +32,51 @@ func newCrowd(t *testing.T, changes ...func(*application.Deps)) crowd {
 	w.account("holder@example.com", withNumber(false))
 	ana := w.account("ana@example.com", inRole(users.Admin))
 	w.send("POST /api/auth/register", "", with(registration, map[string]any{"email": "new@example.com"})).is(http.StatusAccepted)
-	return crowd{w, ana, w.login(ana.Email), w.mailedToken()}
+	c := crowd{world: w, ana: ana, own: w.login(ana.Email), verify: w.mailedToken()}
+	w.send("POST /api/auth/request-reset", "", with(map[string]any{"email": ana.Email})).is(http.StatusAccepted)
+	c.reset = w.mailedToken()
+	w.send("POST /api/users/me/email", c.own.Access, with(map[string]any{"newEmail": "ana@example.org", "password": password})).is(http.StatusAccepted)
+	c.confirm = w.mailedToken()
+	w.send("POST /api/users/me/phone/verification", c.own.Access, with(map[string]any{"phone": number})).is(http.StatusAccepted)
+	c.code = w.textedCode()
+	return c
 }
 
 // requests returns the body of a request to every route that succeeds; {id} stands for Ana, or her session.
 func (c crowd) requests() map[string]string {
 	refresh := with(map[string]any{"refreshToken": c.own.Refresh})
 	return map[string]string{
-		"POST /api/auth/register":            with(registration),
-		"POST /api/auth/verify-email":        with(map[string]any{"token": c.verify}),
-		"POST /api/auth/login":               with(map[string]any{"email": c.ana.Email, "password": password}),
-		"POST /api/auth/refresh":             refresh,
-		"POST /api/auth/refresh-token":       refresh,
-		"POST /api/auth/logout":              refresh,
-		"GET /api/users/me":                  "",
-		"PUT /api/users/me":                  with(names, map[string]any{"phone": number}),
-		"DELETE /api/users/me":               "",
-		"PATCH /api/users/me/password":       with(map[string]any{"currentPassword": password, "newPassword": newPassword}),
-		"GET /api/users/me/sessions":         "",
-		"DELETE /api/users/me/sessions":      "",
-		"DELETE /api/users/me/sessions/{id}": "",
-		"GET /api/users":                     "",
-		"POST /api/users":                    with(account),
-		"POST /api/users/batch":              with(map[string]any{"ids": []any{c.ana.ID}}),
-		"GET /api/users/stats":               "",
-		"GET /api/users/{id}":                "",
-		"PATCH /api/users/{id}":              `{"firstName":"Zoe","role":"PARTICIPANT","phone":"` + number + `"}`,
-		"POST /api/users/{id}/deactivate":    "",
-		"POST /api/users/{id}/reactivate":    "",
-		"DELETE /api/users/{id}/sessions":    "",
-		"GET /api/users/{id}/audit":          "",
+		"POST /api/auth/register":               with(registration),
+		"POST /api/auth/verify-email":           with(map[string]any{"token": c.verify}),
+		"POST /api/auth/login":                  with(map[string]any{"email": c.ana.Email, "password": password}),
+		"POST /api/auth/refresh":                refresh,
+		"POST /api/auth/refresh-token":          refresh,
+		"POST /api/auth/logout":                 refresh,
+		"POST /api/auth/resend-verification":    with(map[string]any{"email": "new@example.com"}),
+		"POST /api/auth/request-reset":          with(map[string]any{"email": c.ana.Email}),
+		"POST /api/auth/reset-password":         with(map[string]any{"token": c.reset, "newPassword": newPassword}),
+		"POST /api/auth/confirm-email":          with(map[string]any{"token": c.confirm}),
+		"POST /api/users/me/email":              with(map[string]any{"newEmail": "new@example.com", "password": password}),
+		"POST /api/users/me/phone/verification": with(map[string]any{"phone": number}),
+		"POST /api/users/me/phone/verify":       with(map[string]any{"code": c.code}),
+		"POST /api/users/me/organizer":          "",
+		"GET /api/users/me":                     "",
+		"PUT /api/users/me":                     with(names, map[string]any{"phone": number}),
+		"DELETE /api/users/me":                  "",
+		"PATCH /api/users/me/password":          with(map[string]any{"currentPassword": password, "newPassword": newPassword}),
+		"GET /api/users":                        "",
+		"POST /api/users":                       with(account),
+		"POST /api/users/batch":                 with(map[string]any{"ids": []any{c.ana.ID}}),
+		"GET /api/users/stats":                  "",
+		"GET /api/users/{id}":                   "",
+		"PATCH /api/users/{id}":                 `{"firstName":"Zoe","role":"PARTICIPANT","phone":"` + number + `"}`,
+		"POST /api/users/{id}/deactivate":       "",
+		"POST /api/users/{id}/reactivate":       "",
+		"GET /api/users/me/sessions":            "",
+		"DELETE /api/users/me/sessions":         "",
+		"DELETE /api/users/me/sessions/{id}":    "",
+		"DELETE /api/users/{id}/sessions":       "",
+		"GET /api/users/{id}/audit":             "",
 	}
 }
 
@@ -121,7 +137,9 @@ func TestOverload(t *testing.T) {
 	t.Parallel()
 	c := newCrowd(t)
 	c.hasher.Err = fmt.Errorf("wait for a processor: %w", users.ErrOverloaded)
-	for _, route := range []string{"POST /api/auth/register", "POST /api/auth/login", "PATCH /api/users/me/password"} {
+	for _, route := range []string{
+		"POST /api/auth/register", "POST /api/auth/login", "PATCH /api/users/me/password", "POST /api/auth/reset-password", "POST /api/users/me/email",
+	} {
 		c.requireUnchanged(func() {
 			a := c.ask(route)
 			a.problem(http.StatusServiceUnavailable, "overloaded")

@@ -29,7 +29,8 @@ var expected = []struct {
 	{users.ErrPhoneTaken, http.StatusConflict, "phone_taken", "Another account has this phone number."},
 	{users.ErrLastAdmin, http.StatusConflict, "last_admin", "The last active administrator can be neither deactivated nor demoted."},
 	{users.ErrStale, http.StatusPreconditionFailed, "stale_version", "The user was changed meanwhile; fetch the new version."},
-	{users.ErrTokenInvalid, http.StatusUnprocessableEntity, "token_invalid", "The token is wrong, used or expired."},
+	{users.ErrTokenInvalid, http.StatusUnprocessableEntity, "token_invalid", "The token or code is wrong, used or expired."},
+	{users.ErrSMSUnavailable, http.StatusServiceUnavailable, "sms_unavailable", "Text messages cannot be sent at the moment."},
 	{users.ErrOverloaded, http.StatusServiceUnavailable, "overloaded", "Too many requests at this moment; try again shortly."},
 }
 

@@ -39,6 +39,7 @@ func TestEverySentinelHasAnAnswer(t *testing.T) {
 		"ErrLastAdmin":          {users.ErrLastAdmin, 409, "last_admin"},
 		"ErrStale":              {users.ErrStale, 412, "stale_version"},
 		"ErrTokenInvalid":       {users.ErrTokenInvalid, 422, "token_invalid"},
+		"ErrSMSUnavailable":     {users.ErrSMSUnavailable, 503, "sms_unavailable"},
 		"ErrOverloaded":         {users.ErrOverloaded, 503, "overloaded"},
 	}
 	for _, name := range sentinels(t) {

@@ -144,6 +144,21 @@ func TestLimitsOfEveryField(t *testing.T) {
 			"password": {required, null, {"empty", "", "required"}, {"number", 1, "invalid_type"}},
 		}},
 		{"verify", "POST /api/auth/verify-email", map[string]any{}, 0, map[string][]limit{"token": {required, null, {"number", 1, "invalid_type"}}}},
+		{"resend", "POST /api/auth/resend-verification", map[string]any{}, http.StatusAccepted, map[string][]limit{"email": plus(emailLimits, required)}},
+		{"request reset", "POST /api/auth/request-reset", map[string]any{}, http.StatusAccepted, map[string][]limit{"email": plus(emailLimits, required)}},
+		{"reset", "POST /api/auth/reset-password", map[string]any{"token": "x", "newPassword": newPassword}, 0, map[string][]limit{
+			"token": {required, null, {"number", 1, "invalid_type"}},
+			"newPassword": {
+				required, {"null", nil, "invalid_type"}, {"11", "é1234567-é1", "too_short"}, {"129", strings.Repeat("é7", 64) + "x", "too_long"},
+				{"common", "password1234", "weak"},
+			},
+		}},
+		{"confirm", "POST /api/auth/confirm-email", map[string]any{}, 0, map[string][]limit{"token": {required, null, {"number", 1, "invalid_type"}}}},
+		{"e-mail", "POST /api/users/me/email", map[string]any{"newEmail": "new@example.com", "password": password}, http.StatusAccepted, map[string][]limit{
+			"newEmail": plus(emailLimits, required, limit{"own", "Ana@example.com", "invalid"}),
+			"password": {required, null, {"empty", "", "required"}, {"number", 1, "invalid_type"}, {"wrong", "wrong", "incorrect"}},
+		}},
+		{"code", "POST /api/users/me/phone/verify", map[string]any{}, 0, map[string][]limit{"code": {required, null, {"number", 1, "invalid_type"}}}},
 		{"refresh", "POST /api/auth/refresh", map[string]any{}, 0, map[string][]limit{"refreshToken": {required, null, {"number", 1, "invalid_type"}}}},
 		{"logout", "POST /api/auth/logout", map[string]any{}, http.StatusNoContent, map[string][]limit{
 			"refreshToken": {required, null, {"number", 1, "invalid_type"}, {"empty", "", ""}},

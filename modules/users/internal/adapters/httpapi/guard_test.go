@@ -22,7 +22,8 @@ func guardedRoutes() (all, admins []string) {
 		"DELETE /api/users/" + id + "/sessions", "GET /api/users/" + id + "/audit",
 	}
 	return append([]string{
-		"GET /api/users/me", "PUT /api/users/me", "DELETE /api/users/me", "PATCH /api/users/me/password",
+		"GET /api/users/me", "PUT /api/users/me", "DELETE /api/users/me", "PATCH /api/users/me/password", "POST /api/users/me/email",
+		"POST /api/users/me/phone/verification", "POST /api/users/me/phone/verify", "POST /api/users/me/organizer",
 		"GET /api/users/me/sessions", "DELETE /api/users/me/sessions", "DELETE /api/users/me/sessions/" + id,
 	}, admins...), admins
 }

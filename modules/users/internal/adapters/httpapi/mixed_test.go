@@ -41,6 +41,16 @@ func TestAllWrongFieldsAtOnce(t *testing.T) {
 			[]string{"email required", "password invalid_type", "remember unknown_field"},
 		},
 		"verify": {"POST /api/auth/verify-email", "", `{"code":1}`, []string{"code unknown_field", "token required"}},
+		"reset": {
+			"POST /api/auth/reset-password", "", `{"newPassword":"short","email":"a@example.com"}`,
+			[]string{"email unknown_field", "newPassword too_short", "token required"},
+		},
+		"request reset": {"POST /api/auth/request-reset", "", `{"email":5,"x":1}`, []string{"email invalid_type", "x unknown_field"}},
+		"e-mail change": {
+			"POST /api/users/me/email", own, `{"newEmail":"new","email":"x"}`, []string{"email unknown_field", "newEmail invalid", "password required"},
+		},
+		"phone": {"POST /api/users/me/phone/verification", own, `{"phone":"12","code":1}`, []string{"code unknown_field", "phone invalid"}},
+		"code":  {"POST /api/users/me/phone/verify", own, `{"phone":"12"}`, []string{"code required", "phone unknown_field"}},
 		"own profile": {
 			"PUT /api/users/me", own, `{"firstName":5,"phone":"+","email":"new@example.com"}`,
 			[]string{"email unknown_field", "firstName invalid_type", "lastName required", "phone invalid"},

@@ -11,7 +11,7 @@ import (
 )
 
 type loginBody struct {
-	Email    string `json:"email" doc:"The account's e-mail address" example:"amira@example.com"`
+	Email    string `json:"email" doc:"The account's e-mail address, or its verified phone number" example:"amira@example.com"`
 	Password string `json:"password" example:"violet-canyon-umbrella"`
 }
 

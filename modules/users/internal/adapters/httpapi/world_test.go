@@ -40,6 +40,7 @@ type world struct {
 	clock   *userstest.Clock
 	hasher  *userstest.Hasher
 	mailer  *userstest.Mailer
+	texter  *userstest.Texter
 	relay   *application.Relay
 }
 
@@ -48,26 +49,31 @@ func newWorld(t *testing.T, changes ...func(*application.Deps)) *world {
 	t.Helper()
 	w := &world{
 		t: t, memory: userstest.NewMemory(), clock: userstest.NewClock(), hasher: &userstest.Hasher{}, mailer: &userstest.Mailer{},
+		texter: &userstest.Texter{},
 	}
 	key, err := domain.NewRefreshKey("secret")
 	require.NoError(t, err)
 	sealer, err := domain.NewSealer("secret")
 	require.NoError(t, err)
+	codeKey, err := domain.NewCodeKey("secret")
+	require.NoError(t, err)
 	pseudonyms, err := domain.NewPseudonymKey("secret")
 	require.NoError(t, err)
 	ports := w.memory.Ports()
 	deps := application.Deps{
-		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, Sessions: ports.Sessions, Outbox: ports.Outbox,
-		Audit: ports.Audit, Changes: ports.Changes, Instance: application.NewInstance(userstest.NewID),
+		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, OneTimeTokens: ports.OneTimeTokens,
+		Sessions: ports.Sessions, Outbox: ports.Outbox, Audit: ports.Audit,
+		Changes: ports.Changes, Instance: application.NewInstance(userstest.NewID),
 		Cache: userstest.NewCache(), Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now}, Meter: new(userstest.Meter),
-		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
-		Wake: func() {}, Now: w.clock.Now, NewID: userstest.NewID,
+		RefreshKeys: []domain.RefreshKey{key}, CodeKeys: []domain.CodeKey{codeKey}, Sealer: sealer, Pseudonyms: pseudonyms,
+		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
+		SMS: true, Wake: func() {}, Now: w.clock.Now, NewID: userstest.NewID, Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, change := range changes {
 		change(&deps)
 	}
 	w.service = application.New(deps)
-	w.relay = application.NewRelay(ports.Outbox, ports.Users, sealer, w.mailer, w.clock.Now, slog.New(slog.DiscardHandler))
+	w.relay = application.NewRelay(w.service, w.mailer, w.texter, application.NewBell())
 	w.Server, err = httpserver.New(httpserver.Options{Title: "Test", Version: "1"})
 	require.NoError(t, err)
 	httpapi.Routes(w.API(), w.service)
@@ -139,6 +145,15 @@ func (w *world) mailedToken() string {
 	sent := w.mailer.Sent()
 	require.NotEmpty(w.t, sent)
 	return sent[len(sent)-1].Token
+}
+
+// textedCode sends what waits in the outbox and returns the code in the newest text message.
+func (w *world) textedCode() string {
+	w.t.Helper()
+	require.NoError(w.t, w.relay.Drain(w.t.Context()))
+	sent := w.texter.Sent()
+	require.NotEmpty(w.t, sent)
+	return sent[len(sent)-1].Code
 }
 
 // requireUnchanged checks that call changes nothing that is stored.

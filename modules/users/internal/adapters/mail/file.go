@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/tickr/tickr/modules/users/internal/application"
 )
 
@@ -60,30 +62,9 @@ func (f *File) Send(ctx context.Context, m application.Mail) error {
 	}
 	name := m.Time.UTC().Format("20060102T150405.000000Z") + "-" + m.ID.String() + ".eml"
 	// Lines end as in any text file here (a maildir does the same): people cut links out of it with the tools of the shell.
-	if err := f.write(name, bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n"))); err != nil {
+	message = bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n"))
+	if err := renameio.WriteFile(filepath.Join(f.dir, name), message, 0o600, renameio.WithTempDir(f.dir)); err != nil {
 		return fmt.Errorf("capture mail: %w", err)
 	}
 	return nil
-}
-
-// write makes a file appear with all its content, or not at all.
-func (f *File) write(name string, content []byte) error {
-	file, err := os.CreateTemp(f.dir, ".*.tmp") // its mode is 0600
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), filepath.Join(f.dir, name))
-	}
-	if err != nil {
-		_ = os.Remove(file.Name()) // what went wrong first is what counts
-	}
-	return err
 }

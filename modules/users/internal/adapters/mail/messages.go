@@ -9,15 +9,12 @@ import (
 	"io"
 	"mime/quotedprintable"
 	"net/mail"
-	"net/url"
 	"strings"
-	"time"
 	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 
 	"github.com/tickr/tickr/modules/users/internal/application"
-	"github.com/tickr/tickr/modules/users/internal/domain"
 )
 
 // composer writes messages.
@@ -82,55 +79,3 @@ func encode(text string, eightBit bool) (gomail.Encoding, string) {
 	_ = w.Close()
 	return gomail.EncodingQP, quoted.String()
 }
-
-// text returns what a mail says. Lines of the text end with LF.
-func (c composer) text(m application.Mail) (subject, text string, err error) {
-	switch m.Kind {
-	case application.MailVerifyEmail:
-		// Without a name: it was chosen by whoever typed the address, and a stranger's words must not reach its owner.
-		text = fmt.Sprintf(verifyEmail, c.link("/verify-email", m.Token), domain.RegistrationTTL/time.Hour)
-		if c.apiURL != "" {
-			text += fmt.Sprintf(verifyEmailByCurl, c.apiURL, m.Token)
-		}
-		return "Confirm your e-mail address", text, nil
-	case application.MailAlreadyRegistered:
-		name := strings.Join(strings.Fields(m.FirstName), " ")
-		return "You already have an account", fmt.Sprintf(alreadyRegistered, name, c.publicURL), nil
-	default:
-		return "", "", fmt.Errorf("compose mail: no text for kind %q", m.Kind)
-	}
-}
-
-func (c composer) link(path, token string) string {
-	return c.publicURL + path + "?token=" + url.QueryEscape(token)
-}
-
-const verifyEmail = `Hello,
-
-an account at Tickr was registered with this address. If that was you,
-open this link to confirm the address:
-
-%s
-
-The link works once, for %d hours. If it was not you, do nothing:
-without the link nobody can use the account.
-`
-
-const verifyEmailByCurl = `
-From a terminal:
-
-curl -X POST %s/api/auth/verify-email -H 'Content-Type: application/json' -d '{"token":"%s"}'
-`
-
-const alreadyRegistered = `Hello %s,
-
-somebody tried to register at Tickr with this address, which already has an
-account: yours. Nothing was changed, and they were not told.
-
-If it was you, log in with the password you have. If you forgot it, ask for
-a new one at the login page:
-
-%s
-
-If it was not you, there is nothing to do.
-`

@@ -27,7 +27,7 @@ func testComposer(t *testing.T, from string) composer {
 	return c
 }
 
-func sample(kind application.MailKind) application.Mail {
+func sample(kind application.MessageKind) application.Mail {
 	return application.Mail{
 		ID: uuid.MustParse("0190a6e0-7c3b-7abc-8def-0123456789ab"), Kind: kind, To: "ana@example.org", FirstName: "Ana", Token: token,
 		Time: time.Date(2026, 5, 1, 13, 0, 0, 123_456_000, time.FixedZone("Tunis", 3600)),
@@ -72,7 +72,7 @@ func TestLinesAreThoseOfMail(t *testing.T) {
 	t.Parallel()
 	c := testComposer(t, "Tickr <no-reply@tickr.example>")
 	c.apiURL = apiURL
-	for _, kind := range []application.MailKind{application.MailVerifyEmail, application.MailAlreadyRegistered} {
+	for _, kind := range []application.MessageKind{application.MailVerifyEmail, application.MailAlreadyRegistered} {
 		m := sample(kind)
 		m.FirstName = strings.Repeat("\U0001F600", 100) // the longest a name can be
 		raw, err := c.compose(m, true)

@@ -25,14 +25,20 @@ func Catalogue(sample Sample) []inspect.Statement {
 	ctx, r, sent := context.Background(), NewRepositories(recorded.db()), recorded.sent
 
 	now, yesterday, text := sample.Now, sample.Now.AddDate(0, 0, -1), "text"
-	user, session, registration, mail := sample.User, sample.Session, sample.Registration, sample.Mail
+	user, session, registration, token, message := sample.User, sample.Session, sample.Registration, sample.Token, sample.Message
 	id, email, phone := user.ID, user.Email, *cmp.Or(user.Phone, &text)
-	added, attempt, begun, queued := user, registration, session, mail // what is not there yet
+	added, attempt, begun, queued := user, registration, session, message // what is not there yet
 	added.ID, added.Email, added.Phone = sample.NewID, sample.NewID.String()+"@example.com", nil
 	attempt.ID, attempt.UserID, attempt.TokenHash, attempt.Phone = sample.NewID, id, domain.HashToken(sample.NewID.String()), nil
 	reachable := attempt
 	reachable.Phone = &phone
 	begun.ID, begun.UserID, queued.ID, queued.UserID = sample.NewID, id, sample.NewID, id
+	asked := queued
+	asked.Kind, asked.UserID, asked.SealedTo = application.AskedReset, uuid.Nil, []byte(text)
+	issued := token
+	issued.UserID, issued.TokenHash, issued.Target = id, domain.HashToken(sample.NewID.String()), nil
+	code := issued
+	code.Target, code.Tries = &phone, 1
 
 	withUsers := func(write func(context.Context, *domain.User) error, like domain.State) []inspect.Query {
 		for _, state := range accounts(like, now) {
@@ -80,13 +86,15 @@ func Catalogue(sample Sample) []inspect.Statement {
 
 	return []inspect.Statement{
 		{Name: "Users.Insert", Purpose: "add an account", Reason: onlyInserts, Queries: withUsers(r.Users.Insert, added)},
+		{Name: "Users.InsertIfNew", Purpose: "register an address", Reason: onlyInserts, Queries: withUsers(r.Users.InsertIfNew, added)},
 		{Name: "Users.Save", Purpose: "store a locked account", Indexes: []string{"PK_users"}, Queries: withUsers(r.Users.Save, user)},
 		{Name: "Users.ByID", Purpose: "mail an account", Indexes: []string{"PK_users"}, Queries: sent(r.Users.ByID(ctx, id))},
 		{Name: "Users.ByEmail", Purpose: "log in", Indexes: []string{"idx_users_email"}, Queries: sent(r.Users.ByEmail(ctx, email))},
+		{Name: "Users.ByPhone", Purpose: "log in by number", Indexes: []string{"idx_users_phone"}, Queries: sent(r.Users.ByPhone(ctx, phone))},
 		{Name: "Users.ByIDs", Purpose: "show accounts that are not cached", Indexes: []string{"PK_users"},
 			Queries: sent(r.Users.ByIDs(ctx, []users.ID{id, {}}))},
 		{Name: "Users.LockByID", Purpose: "change an account", Indexes: []string{"PK_users"}, Queries: sent(r.Users.LockByID(ctx, id))},
-		{Name: "Users.LockByEmail", Purpose: "register an address again", Indexes: []string{"idx_users_email"},
+		{Name: "Users.LockByEmail", Purpose: "register or reset an address", Indexes: []string{"idx_users_email"},
 			Queries: sent(r.Users.LockByEmail(ctx, email))},
 		{Name: "Users.LockByPhone", Purpose: "take a number from its holder", Indexes: []string{"idx_users_phone"},
 			Queries: sent(r.Users.LockByPhone(ctx, phone))},
@@ -125,10 +133,31 @@ func Catalogue(sample Sample) []inspect.Statement {
 			Queries: sent(r.Registrations.Owner(ctx, registration.TokenHash))},
 		{Name: "Registrations.Take", Purpose: "redeem a token once", Indexes: []string{"UQ_registrations_token_hash"},
 			Queries: sent(r.Registrations.Take(ctx, registration.TokenHash, now))},
+		{Name: "Registrations.Live", Purpose: "find the attempts to mail again", Indexes: []string{"idx_registrations_user"},
+			Queries: sent(r.Registrations.Live(ctx, registration.UserID, now))},
+		{Name: "Registrations.Renew", Purpose: "give an attempt another token", Indexes: []string{"PK_registrations"},
+			Queries: sent(r.Registrations.Renew(ctx, registration.ID, attempt.TokenHash, now))},
 		{Name: "Registrations.Void", Purpose: "void the other attempts", Indexes: []string{"idx_registrations_user"},
 			Queries: sent(r.Registrations.Void(ctx, registration.UserID))},
 		{Name: "Registrations.VoidExpired", Purpose: "drop old attempts", Indexes: []string{"idx_registrations_user"},
 			Queries: sent(r.Registrations.VoidExpired(ctx, registration.UserID, now))},
+
+		{Name: "OneTimeTokens.Issue", Purpose: "issue a token", Reason: "adds a row, or replaces the one in its way",
+			Queries: sent(r.OneTimeTokens.Issue(ctx, issued), r.OneTimeTokens.Issue(ctx, code))},
+		{Name: "OneTimeTokens.Owner", Purpose: "find the account of a token", Indexes: []string{"UQ_one_time_tokens_token_hash"},
+			Queries: slices.Concat(
+				sent(r.OneTimeTokens.Owner(ctx, token.TokenHash, domain.ConfirmEmail)),
+				sent(r.OneTimeTokens.Owner(ctx, token.TokenHash, domain.ResetPassword, domain.AcceptInvitation)))},
+		{Name: "OneTimeTokens.Take", Purpose: "redeem a token once", Indexes: []string{"UQ_one_time_tokens_token_hash"},
+			Queries: slices.Concat(
+				sent(r.OneTimeTokens.Take(ctx, token.TokenHash, now, domain.ConfirmEmail)),
+				sent(r.OneTimeTokens.Take(ctx, token.TokenHash, now, domain.ResetPassword, domain.AcceptInvitation)))},
+		{Name: "OneTimeTokens.Try", Purpose: "count a try at a code", Indexes: []string{"PK_one_time_tokens"},
+			Queries: sent(r.OneTimeTokens.Try(ctx, token.UserID, now))},
+		{Name: "OneTimeTokens.Has", Purpose: "ask whether somebody was invited", Indexes: []string{"PK_one_time_tokens"},
+			Queries: sent(r.OneTimeTokens.Has(ctx, token.UserID, token.Purpose))},
+		{Name: "OneTimeTokens.Void", Purpose: "void what was issued", Indexes: []string{"PK_one_time_tokens"},
+			Queries: sent(r.OneTimeTokens.Void(ctx, token.UserID))},
 
 		{Name: "Sessions.Insert", Purpose: "log in", Reason: onlyInserts, Queries: withSessions(r.Sessions.Insert, begun)},
 		{Name: "Sessions.Save", Purpose: "exchange or end a session", Indexes: []string{"PK_sessions"}, Queries: withSessions(r.Sessions.Save, session)},
@@ -149,12 +178,13 @@ func Catalogue(sample Sample) []inspect.Statement {
 		{Name: "Changes.Since", Purpose: "follow other instances", Indexes: []string{"idx_outbox_changes"},
 			Queries: sent(r.Changes.Since(ctx, sample.Moment, sample.NewID))},
 
-		{Name: "Outbox.Append", Purpose: "queue mail", Reason: onlyInserts, Queries: sent(r.Outbox.Append(ctx, queued))},
-		{Name: "Outbox.Lease", Purpose: "take the mail that is due first", Indexes: []string{"idx_outbox_mail", "PK_outbox"},
+		{Name: "Outbox.Append", Purpose: "queue a message", Reason: onlyInserts,
+			Queries: sent(r.Outbox.Append(ctx, queued), r.Outbox.Append(ctx, asked))},
+		{Name: "Outbox.Lease", Purpose: "take the message that is due first", Indexes: []string{"idx_outbox_mail", "PK_outbox"},
 			Queries: sent(r.Outbox.Lease(ctx, now, now))},
-		{Name: "Outbox.Delivered", Purpose: "remove sent mail", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, mail.ID))},
-		{Name: "Outbox.Retry", Purpose: "put mail off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, mail.ID, now, text))},
-		{Name: "Outbox.Bury", Purpose: "give mail up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, mail.ID, now, text))},
+		{Name: "Outbox.Delivered", Purpose: "remove what was sent", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, message.ID))},
+		{Name: "Outbox.Retry", Purpose: "put a message off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, message.ID, now, text))},
+		{Name: "Outbox.Bury", Purpose: "give a message up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, message.ID, now, text))},
 		{Name: "Outbox.Backlog", Purpose: "watch the outbox", Indexes: []string{"idx_outbox_mail", "idx_outbox_dead"},
 			Queries: sent(r.Outbox.Backlog(ctx))},
 	}

@@ -2,5 +2,7 @@ package postgres
 
 // Models returns the rows of this module's tables as bun maps them, for drafting migrations.
 func Models() []any {
-	return []any{(*userRow)(nil), (*registrationRow)(nil), (*sessionRow)(nil), (*outboxRow)(nil), (*auditRow)(nil), (*countRow)(nil)}
+	return []any{
+		(*userRow)(nil), (*registrationRow)(nil), (*tokenRow)(nil), (*sessionRow)(nil), (*outboxRow)(nil), (*auditRow)(nil), (*countRow)(nil),
+	}
 }

@@ -18,8 +18,9 @@ type outboxRow struct {
 	bun.BaseModel `bun:"table:users.outbox,alias:o"`
 
 	ID          uuid.UUID
-	Kind        application.MailKind
-	UserID      users.ID
+	Kind        application.MessageKind
+	UserID      users.ID `bun:",nullzero"`
+	SealedTo    []byte
 	SealedToken []byte
 	CreatedAt   time.Time
 	DueAt       time.Time
@@ -29,15 +30,15 @@ type outboxRow struct {
 }
 
 // Append implements application.Outbox.
-func (r Outbox) Append(ctx context.Context, m application.QueuedMail) error {
+func (r Outbox) Append(ctx context.Context, m application.Message) error {
 	_, err := r.db.Conn(ctx).NewInsert().Model(&outboxRow{
-		ID: m.ID, Kind: m.Kind, UserID: m.UserID, SealedToken: m.SealedToken, CreatedAt: m.CreatedAt, DueAt: m.CreatedAt,
+		ID: m.ID, Kind: m.Kind, UserID: m.UserID, SealedTo: m.SealedTo, SealedToken: m.SealedToken, CreatedAt: m.CreatedAt, DueAt: m.CreatedAt,
 	}).Exec(ctx)
-	return fault("queue mail", err)
+	return fault("queue message", err)
 }
 
 // Lease implements application.Outbox.
-func (r Outbox) Lease(ctx context.Context, now, until time.Time) (application.QueuedMail, error) {
+func (r Outbox) Lease(ctx context.Context, now, until time.Time) (application.Message, error) {
 	conn := r.db.Conn(ctx)
 	due := conn.NewSelect().Model((*outboxRow)(nil)).Column("id").Where("o.dead_at IS NULL").Where("o.due_at <= ?", now).
 		OrderExpr("o.due_at, o.id").Limit(1).For("UPDATE SKIP LOCKED")
@@ -45,17 +46,21 @@ func (r Outbox) Lease(ctx context.Context, now, until time.Time) (application.Qu
 	err := conn.NewUpdate().Model(&row).Set("due_at = ?", until).Set("attempts = o.attempts + 1").
 		Where("o.id = (?)", due).Returning("*").Scan(ctx)
 	if err != nil {
-		return application.QueuedMail{}, fault("lease mail", err)
+		return application.Message{}, fault("lease message", err)
 	}
-	return application.QueuedMail{
-		ID: row.ID, Kind: row.Kind, UserID: row.UserID, SealedToken: row.SealedToken, CreatedAt: row.CreatedAt, Attempts: row.Attempts,
-	}, nil
+	return row.message(), nil
+}
+
+func (r outboxRow) message() application.Message {
+	return application.Message{
+		ID: r.ID, Kind: r.Kind, UserID: r.UserID, SealedTo: r.SealedTo, SealedToken: r.SealedToken, CreatedAt: r.CreatedAt, Attempts: r.Attempts,
+	}
 }
 
 // Delivered implements application.Outbox.
 func (r Outbox) Delivered(ctx context.Context, id uuid.UUID) error {
 	_, err := r.db.Conn(ctx).NewDelete().Model((*outboxRow)(nil)).Where("o.id = ?", id).Exec(ctx)
-	return fault("remove delivered mail", err)
+	return fault("remove delivered message", err)
 }
 
 // maxReason is the length of the column, in characters.
@@ -65,14 +70,14 @@ const maxReason = 500
 func (r Outbox) Retry(ctx context.Context, id uuid.UUID, next time.Time, reason string) error {
 	_, err := r.db.Conn(ctx).NewUpdate().Model((*outboxRow)(nil)).
 		Set("due_at = ?", next).Set("last_error = ?", clipped(reason)).Where("o.id = ?", id).Exec(ctx)
-	return fault("put mail off", err)
+	return fault("put message off", err)
 }
 
 // Bury implements application.Outbox.
 func (r Outbox) Bury(ctx context.Context, id uuid.UUID, now time.Time, reason string) error {
 	_, err := r.db.Conn(ctx).NewUpdate().Model((*outboxRow)(nil)).
 		Set("dead_at = ?", now).Set("last_error = ?", clipped(reason)).Where("o.id = ?", id).Exec(ctx)
-	return fault("give mail up", err)
+	return fault("give message up", err)
 }
 
 // Backlog implements application.Outbox.

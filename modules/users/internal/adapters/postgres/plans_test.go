@@ -38,6 +38,9 @@ const crowd = `
 	INSERT INTO users.registrations (id, user_id, token_hash, password_hash, first_name, last_name, created_at, expires_at)
 	SELECT gen_random_uuid(), id, sha256((id || '/' || n)::bytea), password_hash, first_name, last_name, created_at, created_at + interval '1 day'
 	FROM users.users, generate_series(1, 2) n WHERE NOT email_verified;
+	INSERT INTO users.one_time_tokens (user_id, purpose, token_hash, email, created_at, expires_at)
+	SELECT id, purpose, sha256((id || purpose)::bytea), email, created_at, $1::timestamp + interval '1 hour'
+	FROM users.users, unnest(ARRAY['reset_password', 'accept_invitation', 'confirm_email', 'verify_phone']) purpose WHERE NOT email_verified;
 	INSERT INTO users.outbox (id, kind, user_id, created_at, due_at)
 	SELECT gen_random_uuid(), 'verify_email', id, created_at, created_at FROM users.users WHERE NOT email_verified;
 	INSERT INTO users.outbox (id, kind, subject_id, sender, created_at)
@@ -71,7 +74,8 @@ func (s *Plans) SetupSuite() {
 		_, err := conn.Exec(s.T().Context(), statement, args...)
 		s.Require().NoError(err)
 	}
-	_, err = conn.Exec(s.T().Context(), "VACUUM (ANALYZE) users.users, users.sessions, users.registrations, users.outbox, users.audit_log")
+	_, err = conn.Exec(s.T().Context(),
+		"VACUUM (ANALYZE) users.users, users.sessions, users.registrations, users.one_time_tokens, users.outbox, users.audit_log")
 	s.Require().NoError(err)
 	var marked bool
 	s.Require().NoError(conn.QueryRow(s.T().Context(),

@@ -41,6 +41,7 @@ type DB interface {
 type Repositories struct {
 	Users         Users
 	Registrations Registrations
+	OneTimeTokens OneTimeTokens
 	Sessions      Sessions
 	Outbox        Outbox
 	Audit         Audit
@@ -57,12 +58,16 @@ func NewRepositories(db DB) Repositories {
 func NewUnprepared(db DB) Repositories { return newRepositories(store{db, pgx.QueryExecModeExec}) }
 
 func newRepositories(s store) Repositories {
-	return Repositories{Users: Users{s}, Registrations: Registrations{s}, Sessions: Sessions{s}, Outbox: Outbox{s}, Audit: Audit{s}, Changes: Changes{s}}
+	return Repositories{
+		Users: Users{s}, Registrations: Registrations{s}, OneTimeTokens: OneTimeTokens{s}, Sessions: Sessions{s}, Outbox: Outbox{s},
+		Audit: Audit{s}, Changes: Changes{s},
+	}
 }
 
 var (
 	_ application.Users         = Users{}
 	_ application.Registrations = Registrations{}
+	_ application.OneTimeTokens = OneTimeTokens{}
 	_ application.Sessions      = Sessions{}
 	_ application.Outbox        = Outbox{}
 	_ application.Audit         = Audit{}

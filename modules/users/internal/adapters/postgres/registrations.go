@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"github.com/tickr/tickr/modules/users"
@@ -46,6 +47,25 @@ func (r Registrations) Take(ctx context.Context, tokenHash []byte, now time.Time
 	err := r.db.Conn(ctx).NewDelete().Model(&row).
 		Where("r.token_hash = ?", tokenHash).Where("r.expires_at > ?", now).Returning("*").Scan(ctx)
 	return row.Registration, tokenFault("take registration", err)
+}
+
+// Live implements application.Registrations.
+func (r Registrations) Live(ctx context.Context, user users.ID, now time.Time) ([]domain.Registration, error) {
+	var rows []registrationRow
+	err := r.db.Conn(ctx).NewSelect().Model(&rows).Where("r.user_id = ?", user).Where("r.expires_at > ?", now).
+		OrderExpr("r.created_at, r.id").Scan(ctx)
+	live := make([]domain.Registration, len(rows))
+	for i, row := range rows {
+		live[i] = row.Registration
+	}
+	return live, fault("find live registrations", err)
+}
+
+// Renew implements application.Registrations.
+func (r Registrations) Renew(ctx context.Context, id uuid.UUID, tokenHash []byte, until time.Time) error {
+	_, err := r.db.Conn(ctx).NewUpdate().Model((*registrationRow)(nil)).
+		Set("token_hash = ?", tokenHash).Set("expires_at = ?", until).Where("r.id = ?", id).Exec(ctx)
+	return fault("renew registration", err)
 }
 
 // Void implements application.Registrations.

@@ -27,8 +27,8 @@ func repositories(over func(postgres.DB) postgres.Repositories) *userstest.Repos
 		db := dbtest.New(t, postgres.Migrations())
 		stored := over(db)
 		return userstest.Ports{
-			Tx: db, Users: stored.Users, Registrations: stored.Registrations, Sessions: stored.Sessions, Outbox: stored.Outbox,
-			Audit: stored.Audit, Changes: stored.Changes,
+			Tx: db, Users: stored.Users, Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens,
+			Sessions: stored.Sessions, Outbox: stored.Outbox, Audit: stored.Audit, Changes: stored.Changes,
 		}
 	}}
 }

@@ -22,7 +22,8 @@ type Sample struct {
 	User         domain.State
 	Session      domain.SessionState
 	Registration domain.Registration
-	Mail         application.QueuedMail
+	Token        domain.OneTimeToken
+	Message      application.Message
 	Moment       application.Moment // before all changes
 }
 
@@ -34,33 +35,36 @@ func Example(now time.Time) Sample {
 		User:         domain.State{ID: id, Email: "nobody@example.com", Role: users.Participant, CreatedAt: now, UpdatedAt: now},
 		Session:      domain.SessionState{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now},
 		Registration: domain.Registration{ID: id, UserID: id, TokenHash: hash, CreatedAt: now, ExpiresAt: now},
-		Mail:         application.QueuedMail{ID: id, Kind: application.MailVerifyEmail, UserID: id, SealedToken: hash, CreatedAt: now},
+		Token: domain.OneTimeToken{
+			UserID: id, Purpose: domain.ResetPassword, TokenHash: hash, Email: "nobody@example.com", CreatedAt: now, ExpiresAt: now,
+		},
+		Message: application.Message{ID: id, Kind: application.MailVerifyEmail, UserID: id, SealedToken: hash, CreatedAt: now},
 	}
 }
 
-// ReadSample returns a sample of rows that there are: an account with a number, a live session, the attempt that expires last and
-// the mail that is due first, where there are such. What a table does not have is that of Example.
+// ReadSample returns a sample of rows that there are: an account with a number, a live session, the attempt and the token that
+// expire last and the message that is due first, where there are such. What a table does not have is that of Example.
 func ReadSample(ctx context.Context, db DB, newID uuid.UUID, now time.Time) (Sample, error) {
 	sample, conn := Example(now), db.Conn(ctx)
 	sample.NewID = newID
 	user, session := userRow{State: sample.User}, sessionRow{SessionState: sample.Session}
-	registration, mail := registrationRow{Registration: sample.Registration}, outboxRow{
-		ID: sample.Mail.ID, Kind: sample.Mail.Kind, UserID: sample.Mail.UserID, SealedToken: sample.Mail.SealedToken, CreatedAt: now,
+	registration, token := registrationRow{Registration: sample.Registration}, tokenRow{OneTimeToken: sample.Token}
+	message := outboxRow{
+		ID: sample.Message.ID, Kind: sample.Message.Kind, UserID: sample.Message.UserID, SealedToken: sample.Message.SealedToken, CreatedAt: now,
 	}
 	for _, query := range []*bun.SelectQuery{
 		conn.NewSelect().Model(&user).OrderExpr("u.created_at DESC, u.id DESC"),
 		conn.NewSelect().Model(&user).Where("u.phone IS NOT NULL"), // rather than the one before
 		conn.NewSelect().Model(&session).Where("s.ended_at IS NULL").OrderExpr("s.id DESC"),
 		conn.NewSelect().Model(&registration).OrderExpr("r.expires_at DESC"),
-		conn.NewSelect().Model(&mail).Where("o.dead_at IS NULL").Where("o.due_at IS NOT NULL").OrderExpr("o.due_at, o.id"),
+		conn.NewSelect().Model(&token).OrderExpr("t.expires_at DESC"),
+		conn.NewSelect().Model(&message).Where("o.dead_at IS NULL").Where("o.due_at IS NOT NULL").OrderExpr("o.due_at, o.id"),
 	} {
 		if err := query.Limit(1).Scan(ctx); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return Sample{}, fmt.Errorf("take a sample of the data: %w", err)
 		}
 	}
 	sample.User, sample.Session, sample.Registration = user.State, session.SessionState, registration.Registration
-	sample.Mail = application.QueuedMail{
-		ID: mail.ID, Kind: mail.Kind, UserID: mail.UserID, SealedToken: mail.SealedToken, CreatedAt: mail.CreatedAt, Attempts: mail.Attempts,
-	}
+	sample.Token, sample.Message = token.OneTimeToken, message.message()
 	return sample, nil
 }

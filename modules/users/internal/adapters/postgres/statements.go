@@ -18,6 +18,7 @@ import (
 const (
 	selectUserByID    = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE id = $1"
 	selectUserByEmail = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE email = $1"
+	selectUserByPhone = "SELECT password_hash, " + shownColumns + " FROM users.users WHERE phone = $1"
 	selectUsersByIDs  = "SELECT " + shownColumns + " FROM users.users WHERE id = ANY ($1)"
 	selectSessionByID = "SELECT id, user_id, token_hash, previous_hash, exchanged_at, created_at, expires_at, ended_at, end_reason," +
 		" address, user_agent" +

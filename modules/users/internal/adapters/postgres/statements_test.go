@@ -22,6 +22,8 @@ func TestWhatStaysInAConnection(t *testing.T) {
 			require.ErrorIs(t, err, users.ErrNotFound)
 			_, err = stored.Users.ByEmail(ctx, "nobody@example.com")
 			require.ErrorIs(t, err, users.ErrNotFound)
+			_, err = stored.Users.ByPhone(ctx, "+21620123456")
+			require.ErrorIs(t, err, users.ErrNotFound)
 			_, err = stored.Users.ByIDs(ctx, []users.ID{id, uuid.New()})
 			require.NoError(t, err)
 			_, err = stored.Sessions.ByID(ctx, id)
@@ -39,6 +41,6 @@ func TestWhatStaysInAConnection(t *testing.T) {
 		return n
 	}
 	require.Equal(t, 0, kept(postgres.NewUnprepared))
-	require.Equal(t, 4, kept(postgres.NewRepositories))
-	require.Equal(t, 4, kept(postgres.NewRepositories), "prepared once for a connection")
+	require.Equal(t, 5, kept(postgres.NewRepositories))
+	require.Equal(t, 5, kept(postgres.NewRepositories), "prepared once for a connection")
 }

@@ -19,9 +19,9 @@ type userRow struct {
 	domain.State
 }
 
-// mutable are the columns that Save writes: all but the key, the address and the time of creation.
+// mutable are the columns that Save writes: all but the key and the time of creation.
 var mutable = []string{
-	"phone", "password_hash", "first_name", "last_name", "role", "is_organizer", "email_verified", "phone_verified", "is_active",
+	"email", "phone", "password_hash", "first_name", "last_name", "role", "is_organizer", "email_verified", "phone_verified", "is_active",
 	"last_login_at", "updated_at", "deactivated_at", "deactivated_by", "deactivation_reason", "version",
 }
 
@@ -29,6 +29,12 @@ var mutable = []string{
 func (r Users) Insert(ctx context.Context, u *domain.User) error {
 	_, err := r.db.Conn(ctx).NewInsert().Model(&userRow{State: u.State()}).Exec(ctx)
 	return fault("insert user", err)
+}
+
+// InsertIfNew implements application.Users.
+func (r Users) InsertIfNew(ctx context.Context, u *domain.User) error {
+	_, err := r.db.Conn(ctx).NewInsert().Model(&userRow{State: u.State()}).On("CONFLICT (email) DO NOTHING").Exec(ctx)
+	return fault("insert new user", err)
 }
 
 // Save implements application.Users.
@@ -51,6 +57,15 @@ func (r Users) ByEmail(ctx context.Context, email string) (*domain.User, error) 
 	state, err := readOne(ctx, r.db, userFields, selectUserByEmail, email)
 	if err != nil {
 		return nil, fault("find user by e-mail", err)
+	}
+	return domain.Restore(state), nil
+}
+
+// ByPhone implements application.Users.
+func (r Users) ByPhone(ctx context.Context, phone string) (*domain.User, error) {
+	state, err := readOne(ctx, r.db, userFields, selectUserByPhone, phone)
+	if err != nil {
+		return nil, fault("find user by phone", err)
 	}
 	return domain.Restore(state), nil
 }

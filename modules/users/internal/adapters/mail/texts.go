@@ -1,0 +1,193 @@
+package mail
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
+)
+
+// letter is what a mail of a kind says. Lines end with LF.
+type letter struct {
+	subject string
+	text    string // its verbs are the link and its hours, or without a path the front end
+	path    string // where the front end redeems the token; empty: the mail carries none
+	hours   time.Duration
+	api     string // where a command line redeems the token
+	body    string // what it sends there; its verb is the token
+}
+
+// What redeems a token.
+const (
+	tokenBody    = `{"token":"%s"}`
+	passwordBody = `{"token":"%s","newPassword":"..."}`
+)
+
+// letters are the mails. None has a name in it but the one whose account is known to be its reader's: a name may be the choice of
+// whoever typed the address, and a stranger's words must not reach its owner.
+var letters = map[application.MessageKind]letter{
+	application.MailVerifyEmail: {
+		subject: "Confirm your e-mail address", text: verifyEmail,
+		path: "/verify-email", hours: domain.RegistrationTTL / time.Hour, api: "/api/auth/verify-email", body: tokenBody,
+	},
+	application.MailAlreadyRegistered: {subject: "You already have an account", text: alreadyRegistered},
+	application.MailResetPassword: {
+		subject: "Set a new password", text: resetPassword,
+		path: "/reset-password", hours: domain.ResetTTL / time.Hour, api: "/api/auth/reset-password", body: passwordBody,
+	},
+	application.MailPasswordChanged: {subject: "Your password was changed", text: passwordChanged},
+	application.MailInvitation: {
+		subject: "You are invited to Tickr", text: invitation,
+		path: "/accept-invitation", hours: domain.InvitationTTL / time.Hour, api: "/api/auth/reset-password", body: passwordBody,
+	},
+	application.MailConfirmEmail: {
+		subject: "Confirm your new e-mail address", text: confirmEmail,
+		path: "/confirm-email", hours: domain.ConfirmEmailTTL / time.Hour, api: "/api/auth/confirm-email", body: tokenBody,
+	},
+	application.MailAddressTaken:         {subject: "You already have an account", text: addressTaken},
+	application.MailEmailChangeRequested: {subject: "Your e-mail address is about to change", text: emailChangeRequested},
+	application.MailEmailChanged:         {subject: "Your e-mail address was changed", text: emailChanged},
+	application.MailPhoneMoved:           {subject: "Your phone number was removed", text: phoneMoved},
+}
+
+// text returns what a mail says.
+func (c composer) text(m application.Mail) (subject, text string, err error) {
+	l, ok := letters[m.Kind]
+	switch {
+	case !ok:
+		return "", "", fmt.Errorf("compose mail: no text for kind %q", m.Kind)
+	case m.Kind == application.MailAlreadyRegistered:
+		name := strings.Join(strings.Fields(m.FirstName), " ")
+		return l.subject, fmt.Sprintf(l.text, name, c.publicURL), nil
+	case l.path == "":
+		return l.subject, fmt.Sprintf(l.text, c.publicURL), nil
+	}
+	text = fmt.Sprintf(l.text, c.publicURL+l.path+"?token="+url.QueryEscape(m.Token), l.hours)
+	if c.apiURL != "" {
+		text += fmt.Sprintf(byCurl, c.apiURL+l.api, fmt.Sprintf(l.body, m.Token))
+	}
+	return l.subject, text, nil
+}
+
+const byCurl = `
+From a terminal:
+
+curl -X POST %s -H 'Content-Type: application/json' -d '%s'
+`
+
+const verifyEmail = `Hello,
+
+an account at Tickr was registered with this address. If that was you,
+open this link to confirm the address:
+
+%s
+
+The link works once, for %d hours. If it was not you, do nothing:
+without the link nobody can use the account.
+`
+
+const alreadyRegistered = `Hello %s,
+
+somebody tried to register at Tickr with this address, which already has an
+account: yours. Nothing was changed, and they were not told.
+
+If it was you, log in with the password you have. If you forgot it, ask for
+a new one at the login page:
+
+%s
+
+If it was not you, there is nothing to do.
+`
+
+const resetPassword = `Hello,
+
+somebody asked for a new password of the account at Tickr with this address.
+If that was you, open this link to set one:
+
+%s
+
+The link works once, for %d hour. It ends all sessions of the account. If it
+was not you, do nothing: the password stays as it is.
+`
+
+const passwordChanged = `Hello,
+
+the password of your account at Tickr was changed. If that was you, there is
+nothing to do.
+
+If it was not you, ask for a new password at the login page at once. That ends
+all sessions of the account, whoever has them:
+
+%s
+`
+
+const invitation = `Hello,
+
+an account at Tickr was made for you. Open this link to choose a password,
+which also confirms this address:
+
+%s
+
+The link works once, for %d hours. If you expect no such account, do nothing:
+without the link nobody can use it.
+`
+
+const confirmEmail = `Hello,
+
+somebody asked to make this the address of an account at Tickr. If that was
+you, open this link to confirm it:
+
+%s
+
+The link works once, for %d hours. If it was not you, do nothing: without the
+link the account keeps the address it has.
+`
+
+const addressTaken = `Hello,
+
+somebody tried to make this the address of an account at Tickr, but it already
+has one. Nothing was changed, and they were not told.
+
+If it was you, log in with this address, or ask for a new password at the
+login page:
+
+%s
+
+If it was not you, there is nothing to do.
+`
+
+const emailChangeRequested = `Hello,
+
+somebody who knows your password asked to give your account at Tickr another
+e-mail address. It changes when a link that was mailed there is opened. If that
+was you, there is nothing to do here.
+
+If it was not you, ask for a new password at the login page at once. That voids
+the link and ends all sessions of the account:
+
+%s
+`
+
+const emailChanged = `Hello,
+
+your account at Tickr has another e-mail address now, which was confirmed. This
+is the last mail to this one. If that was you, there is nothing to do.
+
+If it was not you, tell us at once:
+
+%s
+`
+
+const phoneMoved = `Hello,
+
+somebody else has just proven to have the phone number of your account at
+Tickr, by a code that was sent there. The number was removed from your account,
+and you can no longer log in with it. Your e-mail address works as before.
+
+If the number is still yours, verify it again in your profile:
+
+%s
+`
