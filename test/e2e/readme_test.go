@@ -48,7 +48,8 @@ func TestReadme(t *testing.T) {
 	for _, expected := range []string{
 		"a mail with a link to verify it is on its way", "The e-mail address is verified", `"firstName":"أميرة"`, `"code":"validation_failed"`,
 		`"nextCursor":`, `"role":"ORGANIZER"`, "HTTP/1.1 200", "Gharbi", "HTTP/1.1 412", `"missing":["01890000-0000-7000-8000-000000000000"]`,
-		`"signups24h":`, `"isActive":false`, `"code":"session_ended"`, `"code":"account_deactivated"`, `"isActive":true`, "HTTP/1.1 204",
+		`"signups24h":`, "a mail with a link to a new password is on its way", "Your password is set", "Your password is changed",
+		"A code is on its way", "The phone number is verified", `"tokenType":"Bearer"`, `"role":"ORGANIZER"`, `"isActive":false`, `"code":"session_ended"`, `"code":"account_deactivated"`, `"isActive":true`, "HTTP/1.1 204",
 	} {
 		_, after, found := strings.Cut(rest, expected)
 		require.True(t, found, "%s is missing, or comes too early, in\n%s", expected, out)

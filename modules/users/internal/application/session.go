@@ -146,15 +146,16 @@ func (s *Service) findCredentials(ctx context.Context, login string) (*domain.Us
 	}
 	// Asked for in every case: a login takes as many questions whatever there is.
 	r, err := s.Registrations.Newest(ctx, id)
+	attempted := err == nil
 	switch {
 	case err != nil && !errors.Is(err, users.ErrNotFound):
 		return nil, "", err
 	case u == nil:
 		return nil, "", nil
-	case err != nil || u.EmailVerified():
-		return u, u.PasswordHash(), nil
+	case attempted && !u.EmailVerified():
+		return u, r.PasswordHash, nil
 	}
-	return u, r.PasswordHash, nil
+	return u, u.PasswordHash(), nil
 }
 
 // findByLogin returns the account of an address or a proven number, nil when there is none.

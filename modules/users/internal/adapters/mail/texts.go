@@ -22,8 +22,8 @@ type letter struct {
 
 // What redeems a token.
 const (
-	tokenBody    = `{"token":"%s"}`
-	passwordBody = `{"token":"%s","newPassword":"..."}`
+	redeem       = `{"token":"%s"}`
+	redeemAndSet = `{"token":"%s","newPassword":"..."}`
 )
 
 // letters are the mails. None has a name in it but the one whose account is known to be its reader's: a name may be the choice of
@@ -31,21 +31,21 @@ const (
 var letters = map[application.MessageKind]letter{
 	application.MailVerifyEmail: {
 		subject: "Confirm your e-mail address", text: verifyEmail,
-		path: "/verify-email", hours: domain.RegistrationTTL / time.Hour, api: "/api/auth/verify-email", body: tokenBody,
+		path: "/verify-email", hours: domain.RegistrationTTL / time.Hour, api: "/api/auth/verify-email", body: redeem,
 	},
 	application.MailAlreadyRegistered: {subject: "You already have an account", text: alreadyRegistered},
 	application.MailResetPassword: {
 		subject: "Set a new password", text: resetPassword,
-		path: "/reset-password", hours: domain.ResetTTL / time.Hour, api: "/api/auth/reset-password", body: passwordBody,
+		path: "/reset-password", hours: domain.ResetTTL / time.Hour, api: "/api/auth/reset-password", body: redeemAndSet,
 	},
 	application.MailPasswordChanged: {subject: "Your password was changed", text: passwordChanged},
 	application.MailInvitation: {
 		subject: "You are invited to Tickr", text: invitation,
-		path: "/accept-invitation", hours: domain.InvitationTTL / time.Hour, api: "/api/auth/reset-password", body: passwordBody,
+		path: "/accept-invitation", hours: domain.InvitationTTL / time.Hour, api: "/api/auth/reset-password", body: redeemAndSet,
 	},
 	application.MailConfirmEmail: {
 		subject: "Confirm your new e-mail address", text: confirmEmail,
-		path: "/confirm-email", hours: domain.ConfirmEmailTTL / time.Hour, api: "/api/auth/confirm-email", body: tokenBody,
+		path: "/confirm-email", hours: domain.ConfirmEmailTTL / time.Hour, api: "/api/auth/confirm-email", body: redeem,
 	},
 	application.MailAddressTaken:         {subject: "You already have an account", text: addressTaken},
 	application.MailEmailChangeRequested: {subject: "Your e-mail address is about to change", text: emailChangeRequested},

@@ -32,7 +32,7 @@ func (r OneTimeTokens) Issue(ctx context.Context, token domain.OneTimeToken) err
 func (r OneTimeTokens) Owner(ctx context.Context, tokenHash []byte, purposes ...domain.Purpose) (users.ID, error) {
 	var row tokenRow
 	err := r.db.Conn(ctx).NewSelect().Model(&row).Column("user_id").
-		Where("t.token_hash = ?", tokenHash).Where("t.purpose IN (?)", bun.In(purposes)).Scan(ctx)
+		Where("t.token_hash = ?", tokenHash).Where("t.purpose IN (?)", bun.List(purposes)).Scan(ctx)
 	return row.UserID, tokenFault("find one-time token", err)
 }
 
@@ -40,7 +40,7 @@ func (r OneTimeTokens) Owner(ctx context.Context, tokenHash []byte, purposes ...
 func (r OneTimeTokens) Take(ctx context.Context, tokenHash []byte, now time.Time, purposes ...domain.Purpose) (domain.OneTimeToken, error) {
 	var row tokenRow
 	err := r.db.Conn(ctx).NewDelete().Model(&row).
-		Where("t.token_hash = ?", tokenHash).Where("t.purpose IN (?)", bun.In(purposes)).Where("t.expires_at > ?", now).
+		Where("t.token_hash = ?", tokenHash).Where("t.purpose IN (?)", bun.List(purposes)).Where("t.expires_at > ?", now).
 		Returning("*").Scan(ctx)
 	return row.OneTimeToken, tokenFault("take one-time token", err)
 }
