@@ -42,8 +42,14 @@ func (h handlers) requireID(ctx huma.Context, next func(huma.Context)) {
 }
 
 func (h handlers) authenticate(ctx huma.Context) (application.Actor, error) {
+	given := 0
+	ctx.EachHeader(func(name, _ string) {
+		if name == "Authorization" {
+			given++
+		}
+	})
 	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	if given != 1 || !strings.EqualFold(scheme, "Bearer") { // of two, a proxy may have looked at the other
 		return application.Actor{}, users.ErrUnauthenticated
 	}
 	return h.service.Authenticate(ctx.Context(), originOf(ctx.Context()), token)

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -46,6 +47,20 @@ func TestAuthorizationHeader(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Of two headers a proxy may have looked at one, and the program would look at the other.
+func TestTwoAuthorizationHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, token := w.participant("ana@example.com")
+	for _, second := range []string{"Bearer " + token, "Bearer garbage", "Basic eDp5", ""} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/api/users/me", nil)
+		r.Header["Authorization"] = []string{"Bearer " + token, second}
+		a := answer{httptest.NewRecorder(), t, r.URL.Path}
+		w.Handler().ServeHTTP(a, r)
+		a.problem(http.StatusUnauthorized, "unauthenticated")
+	}
 }
 
 func TestTokensThatWork(t *testing.T) {

@@ -71,6 +71,7 @@ func TestHeaderAttacks(t *testing.T) {
 		`{"alg":"HS256","typ":"at+jwt","crit":["exp"]}`, `{"alg":"HS256","typ":"at+jwt","crit":[]}`,
 		`{"alg":"HS256","typ":"at+jwt","b64":false,"crit":["b64"]}`, `{"alg":"HS256","typ":"at+jwt","zip":"DEF"}`,
 		`{"alg":"HS256","typ":"at+jwt","cty":"JWT"}`, goodHeader + "{}",
+		`{"alg":"none","alg":"HS256","typ":"at+jwt"}`, `{"alg":"HS256","typ":"JWT","typ":"at+jwt"}`, `{"typ":"at+jwt","alg":"HS256"}`,
 		`null`, `[]`, `"HS256"`, ``, `{`, strings.Repeat("[", 1000),
 	} {
 		for name, hash := range map[string]crypto.Hash{"HS256": crypto.SHA256, "HS384": crypto.SHA384, "HS512": crypto.SHA512} {
@@ -113,6 +114,11 @@ func TestClaimAttacks(t *testing.T) {
 	}
 	for _, claim := range []string{"iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp"} {
 		attacks = append(attacks, map[string]any{claim: nil}, map[string]any{claim: json.RawMessage("null")})
+		_, err := s.Verify(forge(crypto.SHA256, secret, goodHeader, `{"`+claim+`":null,`+payload(nil)[1:]))
+		require.ErrorIs(t, err, users.ErrUnauthenticated, "%s comes twice", claim)
+		otherCase := strings.Replace(payload(nil), `"`+claim+`"`, `"`+strings.ToUpper(claim)+`"`, 1)
+		_, err = s.Verify(forge(crypto.SHA256, secret, goodHeader, otherCase))
+		require.ErrorIs(t, err, users.ErrUnauthenticated, "%s in another case", claim)
 	}
 	for _, attack := range attacks {
 		_, err := s.Verify(forge(crypto.SHA256, secret, goodHeader, payload(attack)))
