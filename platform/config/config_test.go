@@ -74,6 +74,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, ".data/mail", c.Mail.Dir)
 	require.Equal(t, "http://localhost:3000", c.Mail.PublicURL)
 	require.False(t, c.Mail.PublicURLGiven)
+	require.Equal(t, SMS{Driver: "file", Dir: ".data/sms"}, c.SMS)
 	require.Equal(t, Log{Level: "info", Format: "text"}, c.Log)
 	require.Equal(t, Tracing{ServiceName: "tickr", Sampler: "parentbased_always_on", SamplerArg: 1}, c.Tracing)
 }
@@ -85,6 +86,7 @@ func TestProductionDefaults(t *testing.T) {
 	require.Equal(t, "json", c.Log.Format)
 	require.Equal(t, "https://tickr.example.org", c.Mail.PublicURL)
 	require.True(t, c.Mail.PublicURLGiven)
+	require.Equal(t, Off, c.SMS.Driver)
 	require.True(t, c.HTTP.AddrGiven, "production never moves to another port")
 	require.True(t, c.HTTP.OpsAddrGiven)
 
@@ -116,6 +118,7 @@ func TestValues(t *testing.T) {
 	require.Equal(t, 1500*time.Millisecond, time.Duration(c.Database.IdleTimeout))
 	require.False(t, bool(c.Database.Prepared))
 	require.Equal(t, "/srv/tickr/mail", c.Mail.Dir)
+	require.Equal(t, "/srv/tickr/sms", c.SMS.Dir)
 	require.Equal(t, "/srv/tickr/backups", c.Backup.Dir)
 	require.Zero(t, c.Cache.MaxMB)
 }
@@ -146,6 +149,7 @@ func TestMistakes(t *testing.T) {
 		"MAIL_DRIVER":              {"sendmail"},
 		"SMTP_URL":                 {"mail.example.org", "http://u:s3cret@h"},
 		"MAIL_FROM":                {"nobody"},
+		"SMS_DRIVER":               {"twilio", "OFF"},
 		"PUBLIC_URL":               {"tickr.example.org", "https://", "https://h/?a=b", "ftp://h"},
 		"BOOTSTRAP_ADMIN_EMAIL":    {"admin@example.org"},
 		"BOOTSTRAP_ADMIN_PASSWORD": {"s3cret"},
@@ -213,6 +217,7 @@ func TestProductionRefuses(t *testing.T) {
 		"JWT_SECRET_PREVIOUS":      developmentSecret,
 		"MAIL_DRIVER":              "file",
 		"SMTP_URL":                 "",
+		"SMS_DRIVER":               "file",
 		"PUBLIC_URL":               defaultPublicURL + "/",
 		"BOOTSTRAP_ADMIN_PASSWORD": developmentAdminPassword,
 	} {

@@ -279,7 +279,7 @@ func TestMailLeavesOnlyUnderTLS(t *testing.T) {
 				}
 				p := start(t, append(production(t, db, s), "APP_ENV="+environment, "DB_MIGRATE_ON_START=true")...)
 				p.register("secret@example.com")
-				require.NotEmpty(t, p.AwaitLog("mail could not be sent")["error"])
+				require.NotEmpty(t, p.AwaitLog("message could not be sent")["error"])
 				require.Zero(t, s.heard())
 				require.Equal(t, 1, outbox(t, db, "count(*)"))
 			})

@@ -53,6 +53,8 @@ func TestVerbsRaiseTheVersionOncePerChange(t *testing.T) {
 	set := func(phone *domain.Phone) func(*domain.User, time.Time) {
 		return func(u *domain.User, now time.Time) { u.SetPhone(phone, now) }
 	}
+	address := parsed(t, "new@example.com", domain.ParseEmail)
+	prove := func(u *domain.User, now time.Time) { u.ProvePhone(phone, now) }
 	deactivate := func(u *domain.User, now time.Time) { u.Deactivate(adminID, "spam", now) }
 	tests := map[string]struct {
 		before, verb func(u *domain.User, now time.Time)
@@ -69,6 +71,12 @@ func TestVerbsRaiseTheVersionOncePerChange(t *testing.T) {
 		"give the phone up":        {before: set(&phone), verb: set(nil), changes: true},
 		"give no phone up":         {verb: set(nil)},
 		"set the password":         {verb: func(u *domain.User, now time.Time) { u.SetPassword("hash", now) }, changes: true},
+		"reset the password":       {verb: func(u *domain.User, now time.Time) { u.ResetPassword("hash", now) }, changes: true},
+		"change the address":       {verb: func(u *domain.User, now time.Time) { u.ChangeEmail(address, now) }, changes: true},
+		"prove a phone":            {verb: prove, changes: true},
+		"prove the phone claimed":  {before: set(&phone), verb: prove, changes: true},
+		"become an organizer":      {verb: (*domain.User).BecomeOrganizer, changes: true},
+		"stay an organizer":        {before: (*domain.User).BecomeOrganizer, verb: (*domain.User).BecomeOrganizer},
 		"change the role":          {verb: func(u *domain.User, now time.Time) { u.SetRole(users.Admin, now) }, changes: true},
 		"keep the role":            {verb: func(u *domain.User, now time.Time) { u.SetRole(users.Participant, now) }},
 		"deactivate":               {verb: deactivate, changes: true},
@@ -121,6 +129,22 @@ func TestActivateTakesOverTheAttempt(t *testing.T) {
 	require.True(t, u.EmailVerified())
 	require.Equal(t, "hash", u.PasswordHash())
 	require.Equal(t, names(t, "Anna", "T."), u.Names())
+}
+
+func TestWhatIsProven(t *testing.T) {
+	t.Parallel()
+	u, number := ana(t), parsed(t, "20123456", domain.ParsePhone)
+	require.Nil(t, u.ClaimedPhone())
+	u.ResetPassword("hash", start)
+	require.True(t, u.EmailVerified())
+	require.Equal(t, "hash", u.PasswordHash())
+	u.ChangeEmail(parsed(t, "new@example.com", domain.ParseEmail), start)
+	require.Equal(t, "new@example.com", u.Email())
+	require.True(t, u.EmailVerified())
+	u.ProvePhone(number, start)
+	require.Equal(t, number, *u.ClaimedPhone())
+	require.True(t, u.PhoneVerified())
+	require.ErrorIs(t, u.YieldPhone(start), users.ErrPhoneTaken)
 }
 
 func TestRegistrationPhone(t *testing.T) {

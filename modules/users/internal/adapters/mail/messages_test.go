@@ -72,7 +72,7 @@ func TestLinesAreThoseOfMail(t *testing.T) {
 	t.Parallel()
 	c := testComposer(t, "Tickr <no-reply@tickr.example>")
 	c.apiURL = apiURL
-	for _, kind := range []application.MessageKind{application.MailVerifyEmail, application.MailAlreadyRegistered} {
+	for kind := range letters {
 		m := sample(kind)
 		m.FirstName = strings.Repeat("\U0001F600", 100) // the longest a name can be
 		raw, err := c.compose(m, true)
@@ -108,6 +108,42 @@ func TestVerifyEmail(t *testing.T) {
 	lines := strings.Split(body, "\r\n")
 	require.Contains(t, lines, link)
 	require.Contains(t, lines, curl)
+}
+
+// Each kind says where its token is to be redeemed, and none says it that carries no token.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	c := testComposer(t, "no-reply@tickr.example")
+	c.apiURL = apiURL
+	const post, json = "curl -X POST " + apiURL + "/api/auth/", " -H 'Content-Type: application/json' -d '{\"token\":\"" + token + "\""
+	for kind, want := range map[application.MessageKind]struct{ subject, path, life, curl string }{
+		application.MailVerifyEmail:          {"Confirm your e-mail address", "/verify-email", "24 hours", post + "verify-email" + json + "}'"},
+		application.MailAlreadyRegistered:    {"You already have an account", "", "", ""},
+		application.MailResetPassword:        {"Set a new password", "/reset-password", "1 hour", post + "reset-password" + json + `,"newPassword":"..."}'`},
+		application.MailPasswordChanged:      {"Your password was changed", "", "", ""},
+		application.MailInvitation:           {"You are invited to Tickr", "/accept-invitation", "7 days", post + "reset-password" + json + `,"newPassword":"..."}'`},
+		application.MailConfirmEmail:         {"Confirm your new e-mail address", "/confirm-email", "24 hours", post + "confirm-email" + json + "}'"},
+		application.MailAddressTaken:         {"You already have an account", "", "", ""},
+		application.MailEmailChangeRequested: {"Your e-mail address is about to change", "", "", ""},
+		application.MailEmailChanged:         {"Your e-mail address was changed", "", "", ""},
+		application.MailPhoneMoved:           {"Your phone number was removed", "", "", ""},
+	} {
+		raw, err := c.compose(sample(kind), true)
+		require.NoError(t, err)
+		header, body := read(t, raw)
+		require.Equal(t, want.subject, header.Get("Subject"), kind)
+		require.Equal(t, kind == application.MailAlreadyRegistered, strings.Contains(body, "Ana"), "%s: a name may be a stranger's choice", kind)
+		require.NotContains(t, body, "%!", "%s", kind)
+		lines := strings.Split(body, "\r\n")
+		if want.path == "" {
+			require.NotContains(t, body, token, kind)
+			require.Contains(t, lines, publicURL, kind)
+			continue
+		}
+		require.Contains(t, lines, publicURL+want.path+"?token="+token, kind)
+		require.Contains(t, lines, want.curl, kind)
+		require.Contains(t, body, want.life, kind)
+	}
 }
 
 func TestAlreadyRegistered(t *testing.T) {

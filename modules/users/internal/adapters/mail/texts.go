@@ -13,11 +13,11 @@ import (
 // letter is what a mail of a kind says. Lines end with LF.
 type letter struct {
 	subject string
-	text    string // its verbs are the link and its hours, or without a path the front end
-	path    string // where the front end redeems the token; empty: the mail carries none
-	hours   time.Duration
-	api     string // where a command line redeems the token
-	body    string // what it sends there; its verb is the token
+	text    string        // its verbs are the link and its life, or without a path the front end
+	path    string        // where the front end redeems the token; empty: the mail carries none
+	life    time.Duration // of the link
+	api     string        // where a command line redeems the token
+	body    string        // what it sends there; its verb is the token
 }
 
 // What redeems a token.
@@ -31,21 +31,21 @@ const (
 var letters = map[application.MessageKind]letter{
 	application.MailVerifyEmail: {
 		subject: "Confirm your e-mail address", text: verifyEmail,
-		path: "/verify-email", hours: domain.RegistrationTTL / time.Hour, api: "/api/auth/verify-email", body: redeem,
+		path: "/verify-email", life: domain.RegistrationTTL, api: "/api/auth/verify-email", body: redeem,
 	},
 	application.MailAlreadyRegistered: {subject: "You already have an account", text: alreadyRegistered},
 	application.MailResetPassword: {
 		subject: "Set a new password", text: resetPassword,
-		path: "/reset-password", hours: domain.ResetTTL / time.Hour, api: "/api/auth/reset-password", body: redeemAndSet,
+		path: "/reset-password", life: domain.ResetTTL, api: "/api/auth/reset-password", body: redeemAndSet,
 	},
 	application.MailPasswordChanged: {subject: "Your password was changed", text: passwordChanged},
 	application.MailInvitation: {
 		subject: "You are invited to Tickr", text: invitation,
-		path: "/accept-invitation", hours: domain.InvitationTTL / time.Hour, api: "/api/auth/reset-password", body: redeemAndSet,
+		path: "/accept-invitation", life: domain.InvitationTTL, api: "/api/auth/reset-password", body: redeemAndSet,
 	},
 	application.MailConfirmEmail: {
 		subject: "Confirm your new e-mail address", text: confirmEmail,
-		path: "/confirm-email", hours: domain.ConfirmEmailTTL / time.Hour, api: "/api/auth/confirm-email", body: redeem,
+		path: "/confirm-email", life: domain.ConfirmEmailTTL, api: "/api/auth/confirm-email", body: redeem,
 	},
 	application.MailAddressTaken:         {subject: "You already have an account", text: addressTaken},
 	application.MailEmailChangeRequested: {subject: "Your e-mail address is about to change", text: emailChangeRequested},
@@ -65,11 +65,23 @@ func (c composer) text(m application.Mail) (subject, text string, err error) {
 	case l.path == "":
 		return l.subject, fmt.Sprintf(l.text, c.publicURL), nil
 	}
-	text = fmt.Sprintf(l.text, c.publicURL+l.path+"?token="+url.QueryEscape(m.Token), l.hours)
+	text = fmt.Sprintf(l.text, c.publicURL+l.path+"?token="+url.QueryEscape(m.Token), inWords(l.life))
 	if c.apiURL != "" {
 		text += fmt.Sprintf(byCurl, c.apiURL+l.api, fmt.Sprintf(l.body, m.Token))
 	}
 	return l.subject, text, nil
+}
+
+// inWords says how long something lasts, in whole hours or, beyond a day, whole days.
+func inWords(d time.Duration) string {
+	switch hours := int(d / time.Hour); {
+	case hours == 1:
+		return "1 hour"
+	case hours > 24:
+		return fmt.Sprintf("%d days", hours/24)
+	default:
+		return fmt.Sprintf("%d hours", hours)
+	}
 }
 
 const byCurl = `
@@ -85,7 +97,7 @@ open this link to confirm the address:
 
 %s
 
-The link works once, for %d hours. If it was not you, do nothing:
+The link works once, for %s. If it was not you, do nothing:
 without the link nobody can use the account.
 `
 
@@ -109,7 +121,7 @@ If that was you, open this link to set one:
 
 %s
 
-The link works once, for %d hour. It ends all sessions of the account. If it
+The link works once, for %s. It ends all sessions of the account. If it
 was not you, do nothing: the password stays as it is.
 `
 
@@ -131,7 +143,7 @@ which also confirms this address:
 
 %s
 
-The link works once, for %d hours. If you expect no such account, do nothing:
+The link works once, for %s. If you expect no such account, do nothing:
 without the link nobody can use it.
 `
 
@@ -142,7 +154,7 @@ you, open this link to confirm it:
 
 %s
 
-The link works once, for %d hours. If it was not you, do nothing: without the
+The link works once, for %s. If it was not you, do nothing: without the
 link the account keeps the address it has.
 `
 
