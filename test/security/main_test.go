@@ -9,6 +9,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/stretchr/testify/suite"
+
 	"github.com/tickr/tickr/test/program"
 )
 
@@ -24,3 +26,21 @@ func inLong[T any](much, little T) T {
 }
 
 func TestMain(m *testing.M) { program.Main(m) }
+
+// Defence are the attacks that share two instances.
+type Defence struct {
+	suite.Suite
+
+	*rig
+}
+
+func TestDefence(t *testing.T) {
+	t.Parallel()
+	suite.Run(t, new(Defence))
+}
+
+func (s *Defence) SetupSuite() { s.rig = newRig(s.T(), 2) }
+
+func (s *Defence) SetupTest() { s.t = s.T() }
+
+func (s *Defence) TearDownTest() { s.noFaults() }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,9 @@ type rig struct {
 	set       []string // of the environment of the instances
 	instances []*program.Program
 	http      *http.Client
+	post      *post
+	root      string // access token of the first administrator
+	serial    atomic.Int64
 }
 
 // newRig starts n instances, with set in their environment besides what they need.
@@ -43,12 +47,15 @@ func newRig(t *testing.T, n int, set ...string) *rig {
 	t.Cleanup(r.http.CloseIdleConnections)
 	r.set = append(program.Standard(t, r.db.DSN), "RATE_LIMITS=off", "JWT_SECRET="+secret)
 	r.set = append(r.set, set...)
+	data := slices.IndexFunc(r.set, func(pair string) bool { return strings.HasPrefix(pair, "DATA_DIR=") })
+	r.post = newPost(strings.TrimPrefix(r.set[data], "DATA_DIR="))
 	for range n {
 		r.instances = append(r.instances, program.Launch(t, r.set...))
 	}
 	for _, p := range r.instances {
 		p.AwaitReady()
 	}
+	r.root = r.logIn(0, program.AdminEmail).AccessToken
 	return r
 }
 
@@ -149,14 +156,20 @@ func (r *rig) insist(instance int, route, token, body string, headers ...string)
 // costs no hashing.
 type account struct{ id, email string }
 
+// newEmail returns an address that nobody has.
+func (r *rig) newEmail() string { return fmt.Sprintf("p%d@example.com", r.serial.Add(1)) }
+
+// newNumber returns a phone number that nobody has, in E.164.
+func (r *rig) newNumber() string { return fmt.Sprintf("+21620%06d", r.serial.Add(1)) }
+
 // newAccount stores an account with a role.
-func (r *rig) newAccount(role, email string) account {
+func (r *rig) newAccount(role string) account {
 	r.t.Helper()
-	a := account{id: uuid.NewString(), email: email}
+	a := account{id: uuid.NewString(), email: r.newEmail()}
 	_, err := r.db.Pool().Exec(r.t.Context(), `
 		INSERT INTO users.users (id, email, password_hash, first_name, last_name, role, is_organizer, email_verified)
 		SELECT $1, $2, password_hash, 'Amira', 'Ben Salah', $3::varchar, $3 = 'ORGANIZER', true FROM users.users WHERE email = $4`,
-		a.id, email, role, program.AdminEmail)
+		a.id, a.email, role, program.AdminEmail)
 	require.NoError(r.t, err)
 	return a
 }

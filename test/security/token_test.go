@@ -263,10 +263,9 @@ func (f *forger) schemes() {
 }
 
 // Row 9: no token but a genuine one is accepted, on a route that reads and on one that writes, and none makes the program fail.
-func TestForgedAccessTokens(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, 1)
-	owner, other := r.newAccount("PARTICIPANT", "owner@example.com"), r.newAccount("PARTICIPANT", "other@example.com")
+func (s *Defence) TestForgedAccessTokens() {
+	t, r := s.T(), s.rig
+	owner, other := r.newAccount("PARTICIPANT"), r.newAccount("PARTICIPANT")
 	own, second, foreign, ended := r.logIn(0, owner.email), r.logIn(0, owner.email), r.logIn(0, other.email), r.logIn(0, other.email)
 	require.Equal(t, "204", r.send(0, "POST /api/auth/logout", "", encoded(object{"refreshToken": ended.RefreshToken})).Outcome)
 
@@ -315,7 +314,6 @@ func TestForgedAccessTokens(t *testing.T) {
 
 	require.Zero(t, r.count("SELECT count(*) FROM users.users WHERE first_name = 'Intruder'"))
 	require.Equal(t, "200", r.send(0, "GET /api/users/me", own.AccessToken, "").Outcome)
-	r.noFaults()
 }
 
 // attack sends a request with an Authorization header, which net/http may refuse to send, and returns the status.
