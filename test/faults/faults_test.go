@@ -22,7 +22,7 @@ const (
 // calm is how long all is well before a fault.
 var calm = inLong(time.Second, 300*time.Millisecond)
 
-// faults are what happens to the database and the way to it.
+// faults are what happens to the database, the way to it and the instances.
 var faults = []struct {
 	name string
 	// once is part of the short form, in which the same instances meet one fault after the other.
@@ -46,6 +46,9 @@ var faults = []struct {
 
 	{"500 clients, 10 connections", false, []string{"DB_POOL_SIZE=10"}, crowd},
 	{"500 clients, one connection", false, []string{"DB_POOL_SIZE=1"}, crowd},
+
+	{"instances are replaced", true, nil, replace},
+	{"instances are killed", true, nil, kill},
 }
 
 var remembering = []string{"CACHE_MAX_MB=64"}

@@ -23,10 +23,10 @@ type cluster struct {
 	t *testing.T
 }
 
-func newCluster(t *testing.T) cluster {
+func newCluster(t *testing.T, dataDir string) cluster {
 	t.Helper()
 	server, err := embedded.Serve(t.Context(), embedded.Options{
-		DataDir: program.DataDir(t), BinDir: os.Getenv("PG_BIN_DIR"), Database: "tickr",
+		DataDir: dataDir, BinDir: os.Getenv("PG_BIN_DIR"), Database: "tickr",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })

@@ -49,7 +49,8 @@ type rig struct {
 	db        *database.Handle // past the link
 	link      link
 	set       []string // of the environment of both instances
-	hosts     []string
+	hosts     []string // of the instances
+	ops       []string // their operations ports, where the metrics are
 	instances []*program.Program
 	balancer  *balancer
 	logs      []load.Log // of all loads so far
@@ -58,15 +59,22 @@ type rig struct {
 // newRig starts everything, with set in the environment of the instances besides what they need, and waits until they are ready.
 func newRig(t *testing.T, set ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, postgres: newCluster(t)}
-	r.db = r.postgres.open()
+	return newRigOn(newCluster(t, program.DataDir(t)), set...)
+}
+
+// newRigOn is newRig before a PostgreSQL that there is.
+func newRigOn(postgres cluster, set ...string) *rig {
+	t := postgres.t
+	t.Helper()
+	r := &rig{t: t, postgres: postgres, db: postgres.open()}
 	over := ""
 	r.link, over = newLink(t, r.postgres.DSN())
 	// Unless set says otherwise nothing is remembered, so that every request asks the database.
-	r.set = append(program.Standard(t, over), "CACHE_MAX_MB=0", "ACCESS_TOKEN_TTL=24h", "RATE_LIMITS=off")
+	r.set = append(program.Standard(t, over), "CACHE_MAX_MB=0", "ACCESS_TOKEN_TTL=24h", "RATE_LIMITS=off", "SHUTDOWN_DELAY=300ms")
 	r.set = append(r.set, set...)
 	for i := range 2 {
 		r.hosts = append(r.hosts, "127.0.0.1:"+program.FreePort(t))
+		r.ops = append(r.ops, "127.0.0.1:"+program.FreePort(t))
 		r.instances = append(r.instances, nil)
 		r.launch(i)
 	}
@@ -78,10 +86,10 @@ func newRig(t *testing.T, set ...string) *rig {
 	return r
 }
 
-// launch starts an instance, for the first time or again, at the address it always has.
+// launch starts an instance, for the first time or again, at the addresses it always has.
 func (r *rig) launch(i int) *program.Program {
 	r.t.Helper()
-	r.instances[i] = program.Launch(r.t, append(slices.Clone(r.set), "HTTP_ADDR="+r.hosts[i])...)
+	r.instances[i] = program.Launch(r.t, append(slices.Clone(r.set), "HTTP_ADDR="+r.hosts[i], "OPS_ADDR="+r.ops[i])...)
 	return r.instances[i]
 }
 
@@ -124,6 +132,11 @@ func onlyRefused(t *testing.T, log load.Log) {
 // fail was sent in time.
 func (r *rig) recovered(asking *load.Load, ended time.Time) {
 	r.t.Helper()
+	r.recoveredWithin(recovery, asking, ended)
+}
+
+func (r *rig) recoveredWithin(figure time.Duration, asking *load.Load, ended time.Time) {
+	r.t.Helper()
 	quiet := inLong(2*time.Second, time.Second)
 	var log load.Log
 	require.Eventually(r.t, func() bool {
@@ -134,7 +147,7 @@ func (r *rig) recovered(asking *load.Load, ended time.Time) {
 	}, program.Patience, 100*time.Millisecond, "it does not recover")
 	took := log.Recovery(ended)
 	r.t.Logf("recovered in %v", took.Round(time.Millisecond))
-	require.LessOrEqual(r.t, took, within(recovery))
+	require.LessOrEqual(r.t, took, within(figure))
 }
 
 // endsWell ends the load after a fault that no request could pass, and requires that clients were refused in time and in so many

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -134,13 +135,21 @@ func (l *Load) send(e Entry, token, method, path string, body any, headers ...st
 	e.Sent = time.Now()
 	a := answer{Entry: e}
 	if err := l.exchange(&a, token, method, path, body, headers); err != nil {
-		a.Status, a.Code = 0, err.Error()
+		a.Status, a.Code = 0, cause(err).Error()
 	}
 	a.Took = time.Since(a.Sent)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.log = append(l.log, a.Entry)
 	return a
+}
+
+// cause is what an error comes down to, without addresses: it can be counted.
+func cause(err error) error {
+	for next := err; next != nil; next = errors.Unwrap(next) {
+		err = next
+	}
+	return err
 }
 
 func (l *Load) exchange(a *answer, token, method, path string, body any, headers []string) error {
