@@ -37,7 +37,7 @@ func newCluster(t *testing.T, dataDir string) cluster {
 func (c cluster) open() *database.Handle {
 	c.t.Helper()
 	db, err := database.Open(c.t.Context(), database.Options{
-		DSN: c.DSN(), PoolSize: 4, ConnectTimeout: program.Patience, IdleTimeout: program.Patience, ApplicationName: "fault",
+		DSN: c.DSN(), PoolSize: 20, ConnectTimeout: program.Patience, IdleTimeout: program.Patience, ApplicationName: "fault",
 	})
 	require.NoError(c.t, err)
 	c.t.Cleanup(db.Close)

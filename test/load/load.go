@@ -39,6 +39,7 @@ const patience = 15 * time.Second
 type Load struct {
 	o      Options
 	run    string // what all its tags begin with
+	began  string // as RFC 3339 has it
 	client *http.Client
 	admin  string // access token
 	asks   []ask
@@ -63,7 +64,7 @@ func Start(t testing.TB, db *database.Handle, o Options) *Load {
 	run := make([]byte, 4)
 	_, _ = rand.Read(run) // never fails
 	l := &Load{
-		o: o, run: tagPrefix + hex.EncodeToString(run) + "-", quit: make(chan struct{}), asks: mix(o.Writes),
+		o: o, run: tagPrefix + hex.EncodeToString(run) + "-", began: time.Now().UTC().Format(time.RFC3339), quit: make(chan struct{}), asks: mix(o.Writes),
 		client: &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 1000}},
 	}
 	if err := l.prepare(ctx, db); err != nil {

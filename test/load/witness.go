@@ -104,7 +104,7 @@ func Check(t testing.TB, db *database.Handle, logs ...Log) Verdict {
 	if err != nil {
 		t.Fatalf("ask the witness: %v", err)
 	}
-	there, err := collect(t.Context(), db, "SELECT id::text, id::text FROM users.users")
+	there, err := collect(t.Context(), db, "SELECT id::text, id::text FROM users.users WHERE email LIKE '%"+emailSuffix+"'")
 	if err != nil {
 		t.Fatalf("look for the accounts: %v", err)
 	}
