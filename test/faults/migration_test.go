@@ -100,7 +100,7 @@ func migrateTo(t *testing.T, c cluster, releases ...fs.FS) time.Duration {
 // id is the SQL of the key of the nth account.
 const id = "('00000000-0000-7000-8000-' || lpad(to_hex(%s::int), 12, '0'))::uuid"
 
-// fill adds accounts.
+// fill adds accounts, and lets the server take note of them, as it has where they came one by one.
 func fill(t *testing.T, db *database.Handle, rows int) {
 	t.Helper()
 	require.NoError(t, pgx.BeginFunc(t.Context(), db.Pool(), func(tx pgx.Tx) error {
@@ -111,6 +111,9 @@ func fill(t *testing.T, db *database.Handle, rows int) {
 			INSERT INTO users.users (id, email, phone, first_name, last_name, email_verified, created_at)
 			SELECT `+fmt.Sprintf(id, "n")+`, 'user-' || n || '@fill.test', '+216' || 20000000 + n, 'User', n::text, true, now() - n * interval '1 minute'
 			FROM generate_series(1, $1::int) n`, rows)
+		if err == nil {
+			_, err = tx.Exec(t.Context(), "ANALYZE users.users")
+		}
 		return err
 	}))
 }
