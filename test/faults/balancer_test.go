@@ -37,7 +37,7 @@ const (
 
 func newBalancer(t *testing.T, hosts ...string) *balancer {
 	t.Helper()
-	b := &balancer{transport: http.Transport{MaxIdleConnsPerHost: 1000}}
+	b := &balancer{transport: http.Transport{MaxIdleConnsPerHost: 1000, IdleConnTimeout: 10 * time.Second}}
 	for _, host := range hosts {
 		added := &backend{host: host}
 		b.backends = append(b.backends, added)

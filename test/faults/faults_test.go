@@ -122,10 +122,7 @@ func loseSessions(r *rig) {
 	ended := 0
 	for range inLong(12, 3) {
 		time.Sleep(inLong(4*time.Second, 300*time.Millisecond))
-		var now int
-		require.NoError(r.t, r.db.Pool().QueryRow(r.t.Context(),
-			"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tickr'").Scan(&now))
-		ended += now
+		ended += r.endSessions()
 	}
 	time.Sleep(time.Second)
 	log := asking.Stop()
@@ -134,6 +131,14 @@ func loseSessions(r *rig) {
 	require.Empty(r.t, log.Reads().Failed().Outcomes())
 	onlyRefused(r.t, log)
 	r.settled(log)
+}
+
+// endSessions ends those of the program, and returns how many.
+func (r *rig) endSessions() (ended int) {
+	r.t.Helper()
+	require.NoError(r.t, r.db.Pool().QueryRow(r.t.Context(),
+		"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tickr'").Scan(&ended))
+	return ended
 }
 
 func lockTable(r *rig) {
