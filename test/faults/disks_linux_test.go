@@ -19,12 +19,21 @@ const roomTime = 10 * time.Second
 // where it can be had.
 func TestFullDisks(t *testing.T) {
 	t.Parallel()
-	for name, fill := range inLong(map[string]func(*testing.T){"data": fillData, "archive": fillArchive}, nil) {
-		t.Run(name, func(t *testing.T) {
+	for _, f := range inLong(disks, nil) {
+		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			fill(t)
+			f.meet(newDisk(t, f.megabytes))
 		})
 	}
+}
+
+var disks = []struct {
+	name      string
+	megabytes int
+	meet      func(disk)
+}{
+	{"data", 256, fillData},
+	{"archive", 1024, fillArchive},
 }
 
 // disk is a file system of its own.
@@ -36,7 +45,7 @@ type disk struct {
 func newDisk(t *testing.T, megabytes int) disk {
 	t.Helper()
 	dir := filepath.Join(filepath.Dir(t.TempDir()), "disk")
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o711)) //nolint:gosec // PostgreSQL passes through, and sees nothing
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o711))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, syscall.Mount("tickr-test", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0777", megabytes)),
 		"to mount a small disk takes root, or: unshare --user --mount --map-current-user --keep-caps")
@@ -67,13 +76,13 @@ func (d disk) free() {
 
 // fillData leaves no room for the data. PostgreSQL serves what it has, until it needs a file for its log: then it ends, and comes
 // back when there is room.
-func fillData(t *testing.T) {
-	small := newDisk(t, 256)
-	r := newRigOn(newCluster(t, filepath.Join(small.dir, "data")))
+func fillData(d disk) {
+	t := d.t
+	r := newRigOn(newCluster(t, filepath.Join(d.dir, "data")))
 	asking, alive := r.load(100), r.alive()
 	time.Sleep(calm)
 
-	small.fill()
+	d.fill()
 	full := time.Now()
 	time.Sleep(5 * time.Second)
 	log := asking.Log().Sent(full, time.Now())
@@ -88,19 +97,19 @@ func fillData(t *testing.T) {
 	require.Eventually(t, func() bool { return syscall.Kill(dead, 0) != nil }, roomTime, 100*time.Millisecond, "PostgreSQL goes on")
 	time.Sleep(5 * time.Second)
 
-	small.free()
+	d.free()
 	r.recoveredWithin(roomTime, asking, time.Now())
 	r.endsWell(asking, alive)
 }
 
 // fillArchive leaves no room for the log that has been written. Nobody notices, but the archiver.
-func fillArchive(t *testing.T) {
-	archive := newDisk(t, 1024)
+func fillArchive(d disk) {
+	t := d.t
 	r := newRig(t)
 	for _, setting := range []string{
 		"archive_mode = on",
 		// What does not fit is not there under its name.
-		fmt.Sprintf(`archive_command = 'cp "%%p" "%[1]s/part" && mv "%[1]s/part" "%[1]s/%%f"'`, archive.dir),
+		fmt.Sprintf(`archive_command = 'cp "%%p" "%[1]s/part" && mv "%[1]s/part" "%[1]s/%%f"'`, d.dir),
 	} {
 		_, err := r.db.Pool().Exec(t.Context(), "ALTER SYSTEM SET "+setting)
 		require.NoError(t, err)
@@ -117,13 +126,13 @@ func fillArchive(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { good, _, _, _ := archived(); return good > 0 }, roomTime, 500*time.Millisecond)
 
-	archive.fill()
+	d.fill()
 	for full := time.Now(); time.Since(full) < 10*time.Second; time.Sleep(time.Second) {
 		archived()
 	}
 	good, bad, _, due := archived()
 	require.Positive(t, bad)
-	archive.free()
+	d.free()
 	freed := time.Now()
 	require.Eventually(t, func() bool { _, _, last, _ := archived(); return last >= due }, roomTime, 500*time.Millisecond)
 	t.Logf("%d files archived before, %d failures; complete after %v", good, bad, time.Since(freed))
@@ -132,7 +141,7 @@ func fillArchive(t *testing.T) {
 	t.Log(log)
 	require.Empty(t, log.Failed().Outcomes())
 	r.settled(log)
-	nothingMissing(t, archive.dir, due)
+	nothingMissing(t, d.dir, due)
 }
 
 // nothingMissing requires that an archive holds one file of the log after the other, whole, up to one.
