@@ -241,3 +241,28 @@ func TestRedeemingAtOnceSucceedsOnce(t *testing.T) {
 		return w.ResetPassword(t.Context(), userstest.Here, application.Reset{Token: token, New: newPassword})
 	}))
 }
+
+// Whatever fails while the relay does what was asked for: it is done later, and once.
+func TestWhatWasAskedForIsNotLost(t *testing.T) {
+	t.Parallel()
+	for statement := 1; ; statement++ {
+		w := newWorld(t)
+		w.account("ana@example.com")
+		require.NoError(t, w.RequestReset(t.Context(), userstest.Here, application.Address{Email: "ana@example.com"}))
+		w.memory.BreakIn(statement)
+		err := w.relay.Drain(t.Context())
+		w.memory.BreakIn(0)
+		failed := err != nil || w.log.Len() > 0
+		w.clock.Advance(domain.ResetTTL / 2) // past every lease and delay
+		sent := w.mails()
+		require.NotEmpty(t, sent, "statement %d", statement)
+		// Only what was done and could not be noted is done again; then the newest link is the one that works.
+		require.LessOrEqual(t, len(sent), 2)
+		newest := sent[len(sent)-1].Token
+		require.NoError(t, w.ResetPassword(t.Context(), userstest.Here, application.Reset{Token: newest, New: newPassword}))
+		if !failed {
+			require.Greater(t, statement, 8, "nothing was ever broken")
+			return
+		}
+	}
+}

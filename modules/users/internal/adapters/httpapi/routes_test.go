@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
 )
 
@@ -200,5 +201,40 @@ func TestTimesAreUTC(t *testing.T) {
 	w.send("GET /api/users/me", token, "").is(http.StatusOK).into(&p)
 	for _, member := range []string{"createdAt", "updatedAt", "lastLoginAt"} {
 		require.Equal(t, "2026-11-01T09:00:01.123456Z", p[member], member)
+	}
+}
+
+func TestWithoutTextMessages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(d *application.Deps) { d.SMS = false })
+	_, token := w.participant("ana@example.com", withNumber(false))
+	w.requireUnchanged(func() {
+		for route, body := range map[string]string{"verification": "", "verify": `{"code":"012345"}`} {
+			a := w.send("POST /api/users/me/phone/"+route, token, body)
+			a.problem(http.StatusServiceUnavailable, "sms_unavailable")
+			require.NotEmpty(t, a.Header().Get("Retry-After"))
+		}
+	})
+}
+
+// What is asked for by an address is answered alike, byte for byte, whatever there is at the address.
+func TestAskingByAddressAnswersTheSame(t *testing.T) {
+	t.Parallel()
+	for _, route := range []string{"POST /api/auth/request-reset", "POST /api/auth/resend-verification"} {
+		w := newWorld(t)
+		w.account("verified@example.com")
+		w.account("deactivated@example.com", deactivated)
+		w.account("unverified@example.com", unverified)
+		var first answer
+		for _, who := range []string{"unknown", "verified", "deactivated", "unverified"} {
+			a := w.send(route, "", with(map[string]any{"email": who + "@example.com"})).is(http.StatusAccepted)
+			a.requireMessage()
+			a.Header().Del("X-Request-Id")
+			if first.ResponseRecorder == nil {
+				first = a
+			}
+			require.Equal(t, first.Body.String(), a.Body.String(), who)
+			require.Equal(t, first.Header(), a.Header(), who)
+		}
 	}
 }
