@@ -113,9 +113,12 @@ func (h *Handle) Close() {
 	h.pool.Close()
 }
 
-// shouldPing asks for a round trip before a connection is handed out when it has been idle for a while (the
-// network may have forgotten it), or when the server has spoken or hung up meanwhile: after a restart of the
-// server callers then get new connections and no errors.
+// pingAfter is how long an unused connection is believed to be alive: networks forget a silent one after minutes, and asking costs
+// every request that follows a pause a round trip of its budget.
+const pingAfter = 10 * time.Second
+
+// shouldPing asks for a round trip before a connection is handed out when it has been idle for a while, or when the server has
+// spoken or hung up meanwhile: after a restart of the server callers then get new connections and no errors.
 func shouldPing(_ context.Context, p pgxpool.ShouldPingParams) bool {
-	return p.IdleDuration > time.Second || !quiet(p.Conn.PgConn().Conn())
+	return p.IdleDuration > pingAfter || !quiet(p.Conn.PgConn().Conn())
 }
