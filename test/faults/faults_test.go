@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/test/load"
-	"github.com/tickr/tickr/test/program"
 )
 
 const (
@@ -39,6 +38,7 @@ var faults = []struct {
 
 	{"black hole", true, nil, spoil(toxic{"timeout", nil})},
 	{"reset", false, nil, spoil(toxic{"reset_peer", nil})},
+	{"answers are lost", true, nil, loseAnswers},
 	// With instances that remember sessions and profiles, as they do in production.
 	{"+200 ms", false, remembering, slow(toxic{"latency", map[string]int{"latency": 100}})}, // there, and back
 	{"10 KB/s", false, remembering, slow(toxic{"bandwidth", map[string]int{"rate": 10}})},
@@ -182,10 +182,29 @@ func spoil(x toxic) func(*rig) {
 	}
 }
 
-// slow is a network through which everything comes.
+// loseAnswers lets statements through and resets the connection instead of their answers, now and then: whoever sends a write again
+// executes it twice.
+func loseAnswers(r *rig) {
+	asking, alive := r.load(100), r.alive()
+	time.Sleep(calm)
+	for range inLong(40, 10) {
+		r.link.spoilOnly("downstream", toxic{"reset_peer", nil})
+		time.Sleep(20 * time.Millisecond)
+		r.link.mend()
+		time.Sleep(200 * time.Millisecond)
+	}
+	r.recovered(asking, time.Now())
+	r.endsWell(asking, alive)
+}
+
+// slow is a network through which everything comes, to instances that have had much to do and so have sessions at hand: to begin one
+// takes as many round trips as half a write.
 func slow(x toxic) func(*rig) {
 	return func(r *rig) {
-		asking, alive := r.load(20), r.alive()
+		busy := r.clients(40)
+		time.Sleep(2 * time.Second)
+		before := busy.Stop()
+		asking, alive := r.load(10), r.alive()
 		time.Sleep(calm)
 		r.link.spoil(x)
 		time.Sleep(10 * time.Second)
@@ -195,17 +214,15 @@ func slow(x toxic) func(*rig) {
 		r.t.Log(log)
 		require.Empty(r.t, log.Failed().Outcomes())
 		require.Less(r.t, log.Longest(), within(answerTime))
-		r.settled(log)
+		r.settled(before, log)
 	}
 }
 
 // crowd is far more clients than connections, each of which is slow.
 func crowd(r *rig) {
-	few := r.load(1) // who log in before the link is slow
-	r.link.spoil(toxic{"latency", map[string]int{"latency": 50}})
-	many := load.Start(r.t, r.db, load.Options{
-		API: r.balancer.URL, Email: program.AdminEmail, Password: program.AdminPassword, Clients: 500, Writes: 20,
-	})
+	few := r.load(1)
+	many := r.clients(500)
+	r.link.spoil(toxic{"latency", map[string]int{"latency": 50}}) // now that they have logged in
 	time.Sleep(10 * time.Second)
 	log := many.Stop()
 	r.t.Log(log)

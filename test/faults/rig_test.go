@@ -104,9 +104,19 @@ func (r *rig) awaitBalancer() {
 // load asks at a rate, four writes in ten.
 func (r *rig) load(rate int) *load.Load {
 	r.t.Helper()
-	return load.Start(r.t, r.db, load.Options{
-		API: r.balancer.URL, Email: program.AdminEmail, Password: program.AdminPassword, Rate: rate, Writes: 40,
-	})
+	return r.ask(load.Options{Rate: rate, Writes: 40})
+}
+
+// clients ask as fast as they are answered, two writes in ten.
+func (r *rig) clients(n int) *load.Load {
+	r.t.Helper()
+	return r.ask(load.Options{Clients: n, Writes: 20})
+}
+
+func (r *rig) ask(o load.Options) *load.Load {
+	r.t.Helper()
+	o.API, o.Email, o.Password = r.balancer.URL, program.AdminEmail, program.AdminPassword
+	return load.Start(r.t, r.db, o)
 }
 
 // settled requires that what was acknowledged is there once, nothing else is, and no instance has ended. The logs are of all loads
