@@ -150,6 +150,9 @@ func (c Config) checkProduction(found *mistakes) {
 	}
 	found.development("JWT_SECRET", c.Tokens.Secret, developmentSecret)
 	found.development("JWT_SECRET_PREVIOUS", c.Tokens.PreviousSecret, developmentSecret)
+	if !c.RateLimits {
+		found.add("RATE_LIMITS", "production limits how often anything is asked")
+	}
 	if c.Mail.Driver != "smtp" {
 		found.add("MAIL_DRIVER", "production demands smtp")
 	}

@@ -44,18 +44,20 @@ const Off = "off"
 // Config is the whole configuration. The order of its fields is the order of
 // configs/dev.env and of Write.
 type Config struct {
-	Env       Environment `env:"APP_ENV" envDefault:"development"`
-	HTTP      HTTP
-	Database  Database
-	Private   Private
-	Backup    Backup
-	Cache     Cache
-	Tokens    Tokens
-	Mail      Mail
-	SMS       SMS
-	Bootstrap Bootstrap
-	Log       Log
-	Tracing   Tracing
+	Env      Environment `env:"APP_ENV" envDefault:"development"`
+	HTTP     HTTP
+	Database Database
+	Private  Private
+	Backup   Backup
+	Cache    Cache
+	Tokens   Tokens
+	Mail     Mail
+	SMS      SMS
+	// RateLimits is off only outside production: nobody is throttled then.
+	RateLimits Switch `env:"RATE_LIMITS" envDefault:"on"`
+	Bootstrap  Bootstrap
+	Log        Log
+	Tracing    Tracing
 }
 
 // HTTP says where the program listens and whom it believes.

@@ -219,6 +219,7 @@ func TestProductionRefuses(t *testing.T) {
 		"SMTP_URL":                 "",
 		"SMS_DRIVER":               "file",
 		"PUBLIC_URL":               defaultPublicURL + "/",
+		"RATE_LIMITS":              "off",
 		"BOOTSTRAP_ADMIN_PASSWORD": developmentAdminPassword,
 	} {
 		t.Run(name, func(t *testing.T) {

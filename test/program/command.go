@@ -42,7 +42,8 @@ func (b built) Run() int {
 	return b.tests.Run()
 }
 
-// Environ returns a clean environment for the program, and set: nothing of the developer's leaks in.
+// Environ returns a clean environment for the program, and set: nothing of the developer's leaks in. Limits are off: they are the subject
+// of tests of their own.
 func Environ(set ...string) []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PG_BIN_DIR", "LANG"} {
@@ -50,7 +51,7 @@ func Environ(set ...string) []string {
 			env = append(env, name+"="+value)
 		}
 	}
-	return append(env, set...)
+	return append(append(env, "RATE_LIMITS=off"), set...)
 }
 
 // The bootstrap administrator of Standard.

@@ -58,7 +58,7 @@ func (s *Caching) SetupTest() {
 	stored := postgres.NewRepositories(db)
 	s.service = application.New(application.Deps{
 		Tx: heldTx{db, s}, Users: heldUsers{stored.Users, s}, Sessions: heldSessions{stored.Sessions, s},
-		Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens, Outbox: stored.Outbox, Audit: stored.Audit, Changes: stored.Changes,
+		Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens, Outbox: stored.Outbox, Audit: stored.Audit, Changes: stored.Changes, Throttles: application.Unlimited{},
 		Instance: application.NewInstance(userstest.NewID), Cache: s.cache, Hasher: &userstest.Hasher{},
 		AccessTokens: userstest.AccessTokens{Now: now}, Meter: new(userstest.Meter), RefreshKeys: []domain.RefreshKey{s.key},
 		AccessTTL: time.Hour, RefreshTTL: time.Hour, Wake: func() {}, Now: now, NewID: userstest.NewID,

@@ -45,7 +45,7 @@ func newInstance(t *testing.T, db *dbtest.DB) instance {
 	stored, self := postgres.NewRepositories(db), application.NewInstance(userstest.NewID)
 	service := application.New(application.Deps{
 		Tx: db, Users: stored.Users, Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens, Sessions: stored.Sessions, Outbox: stored.Outbox,
-		Audit: stored.Audit, Changes: stored.Changes, Instance: self, Cache: c, Hasher: &userstest.Hasher{},
+		Audit: stored.Audit, Changes: stored.Changes, Throttles: application.Unlimited{}, Instance: self, Cache: c, Hasher: &userstest.Hasher{},
 		AccessTokens: userstest.AccessTokens{Now: now}, Meter: new(userstest.Meter), RefreshKeys: []domain.RefreshKey{key}, Pseudonyms: pseudonyms,
 		AccessTTL: time.Hour, RefreshTTL: time.Hour, Wake: func() {}, Now: now, NewID: userstest.NewID, Logger: slog.New(slog.DiscardHandler),
 	})

@@ -45,7 +45,7 @@ var Module = fx.Module("users",
 	),
 	fx.Provide(
 		newRepositories, newCache, newHasher, newAccessTokens, newSealer, metrics.NewMeter, newMailer, newTexter, application.NewBell,
-		newInstance, newFollower, newService, application.NewRelay,
+		newInstance, newFollower, newThrottles, newRequests, newService, application.NewRelay,
 		fx.Private,
 	),
 )
@@ -129,6 +129,7 @@ type serviceParams struct {
 	Config       config.Config
 	DB           *database.Handle
 	Stored       postgres.Repositories
+	Throttles    application.Throttles
 	Cache        *cache.Cache
 	Hasher       *password.Hasher
 	AccessTokens *jwt.Signer
@@ -159,7 +160,7 @@ func newService(p serviceParams) (*application.Service, error) {
 	}
 	return application.New(application.Deps{
 		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, OneTimeTokens: p.Stored.OneTimeTokens,
-		Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox, Audit: p.Stored.Audit, Changes: p.Stored.Changes, Instance: p.Instance,
+		Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox, Audit: p.Stored.Audit, Changes: p.Stored.Changes, Throttles: p.Throttles, Instance: p.Instance,
 		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, Meter: p.Meter, RefreshKeys: refreshKeys, CodeKeys: codeKeys,
 		Sealer: p.Sealer, Pseudonyms: pseudonyms,
 		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
@@ -169,8 +170,28 @@ func newService(p serviceParams) (*application.Service, error) {
 
 func newDirectory(s *application.Service) application.Directory { return application.NewDirectory(s) }
 
-func newRoutes(s *application.Service) func(httpserver.API) {
-	return func(api httpserver.API) { httpapi.Routes(api, s) }
+func newRoutes(s *application.Service, requests *httpapi.Requests) func(httpserver.API) {
+	return func(api httpserver.API) { httpapi.Routes(api, s, requests) }
+}
+
+// newRequests returns nil when nothing is limited.
+func newRequests(lc fx.Lifecycle, cfg config.Config) (*httpapi.Requests, error) {
+	if !cfg.RateLimits {
+		return nil, nil
+	}
+	requests, err := httpapi.NewRequests()
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.StopHook(requests.Close))
+	return requests, nil
+}
+
+func newThrottles(cfg config.Config, stored postgres.Repositories) application.Throttles {
+	if !cfg.RateLimits {
+		return application.Unlimited{}
+	}
+	return stored.Throttles
 }
 
 // newStartup returns what happens once the schema is there: the first administrator, and from then on what goes on in the background.
@@ -238,4 +259,4 @@ func newCollectors(
 }
 
 // Describe registers the module's routes with an API that is only to be documented: calling one of them panics.
-func Describe(api httpserver.API) { httpapi.Routes(api, nil) }
+func Describe(api httpserver.API) { httpapi.Routes(api, nil, nil) }

@@ -22,20 +22,24 @@ const (
 	LoginRefused     LoginOutcome = "credentials" // a wrong pair
 	LoginUnverified  LoginOutcome = "not_verified"
 	LoginDeactivated LoginOutcome = "deactivated"
+	LoginLimited     LoginOutcome = "limited"    // asked too often
 	LoginOverloaded  LoginOutcome = "overloaded" // no turn to hash the password
 	LoginFailed      LoginOutcome = "failed"     // by a fault, or its client went away
 )
 
 // LoginOutcomes returns all of them.
 func LoginOutcomes() []LoginOutcome {
-	return []LoginOutcome{LoginOK, LoginInvalid, LoginRefused, LoginUnverified, LoginDeactivated, LoginOverloaded, LoginFailed}
+	return []LoginOutcome{LoginOK, LoginInvalid, LoginRefused, LoginUnverified, LoginDeactivated, LoginLimited, LoginOverloaded, LoginFailed}
 }
 
 func loginOutcome(err error) LoginOutcome {
 	var invalid *domain.InvalidError
+	var limited *LimitedError
 	switch {
 	case err == nil:
 		return LoginOK
+	case errors.As(err, &limited):
+		return LoginLimited
 	case errors.As(err, &invalid):
 		return LoginInvalid
 	case errors.Is(err, users.ErrInvalidCredentials):

@@ -1,7 +1,9 @@
 package application_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -10,6 +12,13 @@ import (
 	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
+
+// refusing limits everything to nothing.
+type refusing struct{ application.Unlimited }
+
+func (refusing) Take(context.Context, []application.Limit, time.Time) error {
+	return &application.LimitedError{RetryAfter: time.Minute}
+}
 
 // TestEveryLoginIsCountedOnce, by what came of it.
 func TestEveryLoginIsCountedOnce(t *testing.T) {
@@ -25,8 +34,11 @@ func TestEveryLoginIsCountedOnce(t *testing.T) {
 		application.LoginRefused:     {credentials: application.Credentials{Email: "ana@example.com", Password: newPassword}},
 		application.LoginUnverified:  {credentials: right, account: func(s *domain.State) { s.EmailVerified = false }},
 		application.LoginDeactivated: {credentials: right, account: deactivated},
-		application.LoginOverloaded:  {credentials: right, arrange: func(w *world) { w.hasher.Err = users.ErrOverloaded }},
-		application.LoginFailed:      {credentials: right, arrange: func(w *world) { w.memory.BreakIn(1) }},
+		application.LoginLimited: {credentials: right, arrange: func(w *world) {
+			w.Throttles = refusing{}
+		}},
+		application.LoginOverloaded: {credentials: right, arrange: func(w *world) { w.hasher.Err = users.ErrOverloaded }},
+		application.LoginFailed:     {credentials: right, arrange: func(w *world) { w.memory.BreakIn(1) }},
 	}
 	require.Len(t, tests, len(application.LoginOutcomes()))
 	for outcome, test := range tests {

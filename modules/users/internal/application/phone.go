@@ -24,7 +24,7 @@ func (n PhoneNumber) Validate() error {
 }
 
 // RequestPhoneCode sends a code to the number, whoever holds it; the account changes only once the code comes back. An older code is
-// void. It fails with users.ErrSMSUnavailable, or with *domain.InvalidError, also when no number is given and the account has none.
+// void. It fails with users.ErrSMSUnavailable, *LimitedError, or with *domain.InvalidError, also when no number is given and the account has none.
 func (s *Service) RequestPhoneCode(ctx context.Context, actor Actor, n PhoneNumber) error {
 	if err := s.mayVerifyPhone(actor); err != nil {
 		return err
@@ -47,6 +47,9 @@ func (s *Service) RequestPhoneCode(ctx context.Context, actor Actor, n PhoneNumb
 		}
 		if number == nil {
 			return domain.Invalid("phone", domain.CodeRequired, "is required: your account has no phone number")
+		}
+		if err := s.Throttles.Take(ctx, s.textLimits(actor, *number), s.Now()); err != nil {
+			return err
 		}
 		token, code := domain.IssueCode(u, *number, s.CodeKeys[0], s.Now())
 		if err := s.OneTimeTokens.Issue(ctx, token); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // reauthenticated applies verb to the actor's account under lock, once the password given in a field was found to be its own. between
 // is called after that and outside the transaction. A wrong password is recorded as act tried in vain, a right one as act. It fails with
-// *domain.InvalidError naming the field, or with users.ErrOverloaded.
+// *domain.InvalidError naming the field, with *LimitedError or users.ErrOverloaded.
 func (s *Service) reauthenticated(
 	ctx context.Context, actor Actor, act Act, field, given string, between func(u *domain.User) error,
 	verb func(ctx context.Context, u *domain.User, after *effects) error,
@@ -49,12 +49,14 @@ func (s *Service) reauthenticated(
 		})
 		return err
 	}
-	err := attempt()
-	if errors.Is(err, errHashReplaced) {
-		err = attempt()
-	}
-	if errors.Is(err, errHashReplaced) {
-		return wrong
-	}
-	return err
+	return s.guess(ctx, s.confirmLimits(actor), wrong, func() error {
+		err := attempt()
+		if errors.Is(err, errHashReplaced) {
+			err = attempt()
+		}
+		if errors.Is(err, errHashReplaced) {
+			return wrong
+		}
+		return err
+	})
 }

@@ -49,10 +49,13 @@ func (r Registration) Validate() error {
 
 // Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
 // account its owner is told by mail instead; the caller cannot see the difference, nor measure it: the password is hashed and the same
-// statements run in every case. It fails with *domain.InvalidError or users.ErrOverloaded.
+// statements run in every case. It fails with *domain.InvalidError, *LimitedError or users.ErrOverloaded.
 func (s *Service) Register(ctx context.Context, from domain.Origin, r Registration) error {
 	p, err := r.parse()
 	if err != nil {
+		return err
+	}
+	if err := s.take(ctx, s.registerLimits(from)...); err != nil {
 		return err
 	}
 	hash, err := s.Hasher.Hash(ctx, p.password)

@@ -26,13 +26,13 @@ func (a Address) Validate() error {
 }
 
 // RequestReset has a link to a new password mailed to the address, if it is that of an active account. An address that was never
-// verified counts: whoever can read its mail may have the account. It fails with *domain.InvalidError.
+// verified counts: whoever can read its mail may have the account. It fails with *domain.InvalidError or *LimitedError.
 func (s *Service) RequestReset(ctx context.Context, from domain.Origin, a Address) error {
 	return s.ask(ctx, from, AskedReset, ActRequestReset, a)
 }
 
 // ResendVerification has each live attempt to register the address mailed a new link of its own, which voids the older one; an invited
-// person gets a new invitation. It fails with *domain.InvalidError.
+// person gets a new invitation. It fails with *domain.InvalidError or *LimitedError.
 func (s *Service) ResendVerification(ctx context.Context, from domain.Origin, a Address) error {
 	return s.ask(ctx, from, AskedVerification, ActRequestVerification, a)
 }
@@ -44,6 +44,9 @@ func (s *Service) ask(ctx context.Context, from domain.Origin, kind MessageKind,
 		return err
 	}
 	return s.commit(ctx, func(ctx context.Context, after *effects) error {
+		if err := s.Throttles.Take(ctx, s.askLimits(kind, email), s.Now()); err != nil {
+			return err
+		}
 		details := Details{"account": s.Pseudonyms.Pseudonym("account", email.String())}
 		if err := s.Audit.Append(ctx, s.entry(somebody(from), act, Success, nil, details)); err != nil {
 			return err
@@ -168,6 +171,9 @@ func (s *Service) resetPassword(ctx context.Context, from domain.Origin, r Reset
 			return users.ErrTokenInvalid
 		}
 		u.ResetPassword(hash, s.Now())
+		if err := s.letIn(ctx, u, from); err != nil {
+			return err
+		}
 		if err := s.record(ctx, somebody(from), ActResetPassword, u.ID(), Details{"purpose": string(token.Purpose)}); err != nil {
 			return err
 		}

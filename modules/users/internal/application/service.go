@@ -25,6 +25,7 @@ type Deps struct {
 	Audit         Audit
 	Changes       Changes
 	Instance      *Instance
+	Throttles     Throttles
 	Cache         Cache
 	Hasher        Hasher
 	AccessTokens  AccessTokens

@@ -32,21 +32,29 @@ func (c Credentials) Validate() error {
 
 // LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the hashing that an unknown address
 // costs too, and more only while the account's hash is outdated; with users.ErrDeactivated or users.ErrEmailNotVerified only after
-// the right password; with *domain.InvalidError or users.ErrOverloaded.
+// the right password; with *domain.InvalidError, *LimitedError or users.ErrOverloaded.
 func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) (tokens Tokens, view users.User, err error) {
 	defer func() { s.Meter.LogIn(loginOutcome(err)) }()
 	if err := c.Validate(); err != nil {
 		return Tokens{}, users.User{}, err
 	}
-	tokens, view, err = s.logIn(ctx, from, c)
-	if errors.Is(err, errHashReplaced) {
-		// By a change of the password, or by another login that hashed the same one anew: only the new hash can tell.
-		tokens, view, err = s.logIn(ctx, from, c)
+	account := accountName(c.Email)
+	trusted, err := s.Throttles.Trusted(ctx, s.trustKey(account, from), s.Now())
+	if err != nil {
+		return Tokens{}, users.User{}, err
 	}
-	switch {
-	case errors.Is(err, errHashReplaced):
-		return Tokens{}, users.User{}, users.ErrInvalidCredentials
-	case err != nil:
+	err = s.guess(ctx, s.loginLimits(account, from, trusted), users.ErrInvalidCredentials, func() error {
+		tokens, view, err = s.logIn(ctx, from, account, c)
+		if errors.Is(err, errHashReplaced) {
+			// By a change of the password, or by another login that hashed the same one anew: only the new hash can tell.
+			tokens, view, err = s.logIn(ctx, from, account, c)
+		}
+		if errors.Is(err, errHashReplaced) {
+			return users.ErrInvalidCredentials
+		}
+		return err
+	})
+	if err != nil {
 		return Tokens{}, users.User{}, err
 	}
 	return tokens, view, nil
@@ -55,7 +63,7 @@ func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) 
 // errHashReplaced: while a password was compared with a hash, another one took its place.
 var errHashReplaced = errors.New("password hash was replaced meanwhile")
 
-func (s *Service) logIn(ctx context.Context, from domain.Origin, c Credentials) (Tokens, users.User, error) {
+func (s *Service) logIn(ctx context.Context, from domain.Origin, account string, c Credentials) (Tokens, users.User, error) {
 	u, hash, err := s.findCredentials(ctx, c.Email)
 	if err != nil {
 		return Tokens{}, users.User{}, err
@@ -66,10 +74,10 @@ func (s *Service) logIn(ctx context.Context, from domain.Origin, c Credentials) 
 		return Tokens{}, users.User{}, err
 	}
 	if !ok {
-		return Tokens{}, users.User{}, s.refuseLogin(ctx, from, c, u, users.ErrInvalidCredentials)
+		return Tokens{}, users.User{}, s.refuseLogin(ctx, from, account, u, users.ErrInvalidCredentials)
 	}
 	if err := u.MayLogIn(); err != nil {
-		return Tokens{}, users.User{}, s.refuseLogin(ctx, from, c, u, err)
+		return Tokens{}, users.User{}, s.refuseLogin(ctx, from, account, u, err)
 	}
 
 	rehash := ""
@@ -98,6 +106,9 @@ func (s *Service) logIn(ctx context.Context, from domain.Origin, c Credentials) 
 		if rehash != "" {
 			u.Rehash(rehash)
 		}
+		if err := s.Throttles.Trust(ctx, s.trustKey(account, from), now.Add(trustFor)); err != nil {
+			return err
+		}
 		if tokens, err = s.issue(session, refresh, now); err != nil {
 			return err
 		}
@@ -108,7 +119,7 @@ func (s *Service) logIn(ctx context.Context, from domain.Origin, c Credentials) 
 
 // refuseLogin records a login in vain and returns why it was, or why it could not be recorded. It writes as much for an account that
 // is not there: the time it takes tells nothing.
-func (s *Service) refuseLogin(ctx context.Context, from domain.Origin, c Credentials, u *domain.User, why error) error {
+func (s *Service) refuseLogin(ctx context.Context, from domain.Origin, account string, u *domain.User, why error) error {
 	var subject *users.ID
 	if u != nil {
 		subject = new(u.ID())
@@ -120,13 +131,7 @@ func (s *Service) refuseLogin(ctx context.Context, from domain.Origin, c Credent
 	case errors.Is(why, users.ErrEmailNotVerified):
 		reason = "not_verified"
 	}
-	name := c.Email
-	if email, violation := domain.ParseEmail(c.Email); violation == nil {
-		name = email.String()
-	} else if phone, violation := domain.ParsePhone(c.Email); violation == nil {
-		name = phone.String()
-	}
-	details := Details{"reason": reason, "account": s.Pseudonyms.Pseudonym("account", name)}
+	details := Details{"reason": reason, "account": s.Pseudonyms.Pseudonym("account", account)}
 	if err := s.recordFailure(ctx, somebody(from), ActLogIn, subject, details); err != nil {
 		return err
 	}

@@ -35,3 +35,15 @@ func NewOrigin(address netip.Addr, userAgent string) Origin {
 	}
 	return o
 }
+
+// Network is whom the address belongs to, as text: whoever has one of IPv6 has the 2^64 around it. It is empty when none is known.
+func (o Origin) Network() string {
+	switch {
+	case o.Address == nil:
+		return ""
+	case o.Address.Is6():
+		return netip.PrefixFrom(*o.Address, 64).Masked().String()
+	default:
+		return o.Address.String()
+	}
+}

@@ -28,3 +28,17 @@ func TestNewOrigin(t *testing.T) {
 	}
 	require.Equal(t, domain.Origin{}, domain.NewOrigin(netip.Addr{}, " \x00 "), "nothing is known")
 }
+
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, domain.Origin{}.Network())
+	for address, want := range map[string]string{
+		"192.0.2.7":            "192.0.2.7",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"2001:db8:1:2:ffff::":  "2001:db8:1:2::/64",
+		"2001:db8:1:3::1":      "2001:db8:1:3::/64",
+		"::1":                  "::/64",
+	} {
+		require.Equal(t, want, domain.NewOrigin(netip.MustParseAddr(address), "").Network(), address)
+	}
+}

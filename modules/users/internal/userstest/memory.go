@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,6 +28,7 @@ type Ports struct {
 	Outbox        application.Outbox
 	Audit         application.Audit
 	Changes       application.Changes
+	Throttles     application.Throttles
 }
 
 // Memory is storage in memory, safe for concurrent use. A transaction holds all of it, so that transactions run one after the
@@ -46,13 +48,16 @@ type tables struct {
 	outbox        map[uuid.UUID]outboxRow
 	audit         map[uuid.UUID]application.AuditEntry
 	changes       map[int]sentChange // by the order in which they were announced
+	throttles     map[string]throttle
+	trusted       map[string]time.Time
 }
 
 func (t tables) clone() tables {
 	return tables{
 		users: maps.Clone(t.users), registrations: maps.Clone(t.registrations), tokens: maps.Clone(t.tokens),
 		sessions: maps.Clone(t.sessions), outbox: maps.Clone(t.outbox), audit: maps.Clone(t.audit),
-		changes: maps.Clone(t.changes),
+		changes:   maps.Clone(t.changes),
+		throttles: maps.Clone(t.throttles), trusted: maps.Clone(t.trusted),
 	}
 }
 
@@ -61,7 +66,8 @@ func NewMemory() *Memory {
 	return &Memory{tables: tables{
 		users: map[users.ID]domain.State{}, registrations: map[uuid.UUID]domain.Registration{}, tokens: map[tokenKey]domain.OneTimeToken{},
 		sessions: map[uuid.UUID]domain.SessionState{}, outbox: map[uuid.UUID]outboxRow{}, audit: map[uuid.UUID]application.AuditEntry{},
-		changes: map[int]sentChange{},
+		changes:   map[int]sentChange{},
+		throttles: map[string]throttle{}, trusted: map[string]time.Time{},
 	}}
 }
 
@@ -70,6 +76,7 @@ func (m *Memory) Ports() Ports {
 	return Ports{
 		Tx: m, Users: memoryUsers{m}, Registrations: memoryRegistrations{m}, OneTimeTokens: memoryTokens{m},
 		Sessions: memorySessions{m}, Outbox: memoryOutbox{m}, Audit: memoryAudit{m}, Changes: memoryChanges{m},
+		Throttles: memoryThrottles{m},
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -19,10 +20,7 @@ type actorKey struct{}
 // is decided before the body is looked at, so that nobody learns from error messages what they may not use.
 func (h handlers) guard(uc application.UseCase) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		actor, err := h.authenticate(ctx)
-		if err == nil {
-			err = actor.May(uc)
-		}
+		actor, err := h.admit(ctx, uc)
 		if err != nil {
 			httpserver.WriteError(h.api, ctx, err)
 			return
@@ -30,6 +28,18 @@ func (h handlers) guard(uc application.UseCase) func(huma.Context, func(huma.Con
 		telemetry.SetUserID(ctx.Context(), actor.ID.String())
 		next(huma.WithValue(ctx, actorKey{}, actor))
 	}
+}
+
+// admit returns who asks for uc, and may. Whoever is nobody counts as their network.
+func (h handlers) admit(ctx huma.Context, uc application.UseCase) (application.Actor, error) {
+	actor, err := h.authenticate(ctx)
+	if err != nil {
+		return application.Actor{}, cmp.Or(h.requests.ofNetwork(ctx.Context()), err)
+	}
+	if err := h.requests.ofUser(ctx.Context(), actor); err != nil {
+		return application.Actor{}, err
+	}
+	return actor, actor.May(uc)
 }
 
 // requireID answers 404 to a path whose id cannot be one, whatever the body.

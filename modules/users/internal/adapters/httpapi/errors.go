@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tickr/tickr/modules/users"
+	"github.com/tickr/tickr/modules/users/internal/application"
 	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/platform/database"
 	"github.com/tickr/tickr/platform/httpserver"
@@ -41,6 +42,9 @@ const retryAfter = 2 * time.Second
 func problem(err error) *httpserver.Problem {
 	if invalid, ok := errors.AsType[*domain.InvalidError](err); ok {
 		return httpserver.Invalid(fieldErrors(invalid)...)
+	}
+	if limited, ok := errors.AsType[*application.LimitedError](err); ok {
+		return httpserver.NewProblem(http.StatusTooManyRequests, "rate_limited", "Too many requests; try again later.").RetryAfter(limited.RetryAfter)
 	}
 	for _, e := range expected {
 		if errors.Is(err, e.err) {

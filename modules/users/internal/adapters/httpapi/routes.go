@@ -14,20 +14,20 @@ import (
 	"github.com/tickr/tickr/platform/httpserver"
 )
 
-// Routes registers the module's routes with an API.
-func Routes(api huma.API, service *application.Service) {
-	h := handlers{api: httpserver.MapErrors(api, problem), service: service}
+// Routes registers the module's routes with an API. Nil requests are not limited.
+func Routes(api huma.API, service *application.Service, requests *Requests) {
+	h := handlers{api: httpserver.MapErrors(api, problem), service: service, requests: requests}
 
 	public := func(id, method, path, summary string) route {
 		return route{id: id, method: method, path: path, summary: summary, tag: "auth"}
 	}
-	register(h, public("register", "POST", "/auth/register", "Register an account").accepted(), h.register)
+	register(h, public("register", "POST", "/auth/register", "Register an account").accepted().limited(), h.register)
 	register(h, public("verifyEmail", "POST", "/auth/verify-email", "Verify an e-mail address"), h.verifyEmail)
-	register(h, public("resendVerification", "POST", "/auth/resend-verification", "Mail the link to verify an e-mail address again").accepted(), h.resendVerification)
-	register(h, public("requestReset", "POST", "/auth/request-reset", "Ask for a link to a new password").accepted(), h.requestReset)
+	register(h, public("resendVerification", "POST", "/auth/resend-verification", "Mail the link to verify an e-mail address again").accepted().limited(), h.resendVerification)
+	register(h, public("requestReset", "POST", "/auth/request-reset", "Ask for a link to a new password").accepted().limited(), h.requestReset)
 	register(h, public("resetPassword", "POST", "/auth/reset-password", "Set a password by a mailed token"), h.resetPassword)
 	register(h, public("confirmEmail", "POST", "/auth/confirm-email", "Confirm a new e-mail address"), h.confirmEmail)
-	register(h, public("logIn", "POST", "/auth/login", "Log in").fails(401, 403), h.logIn)
+	register(h, public("logIn", "POST", "/auth/login", "Log in").fails(401, 403).limited(), h.logIn)
 	register(h, public("refresh", "POST", "/auth/refresh", "Exchange a refresh token").fails(401), h.refresh)
 	register(h, public("refreshToken", "POST", "/auth/refresh-token", "Exchange a refresh token (old path)").deprecated().fails(401), h.refresh)
 	register(h, public("logOut", "POST", "/auth/logout", "End a session").noContent(), h.logOut)
@@ -63,8 +63,9 @@ func Routes(api huma.API, service *application.Service) {
 }
 
 type handlers struct {
-	api     huma.API
-	service *application.Service
+	api      huma.API
+	service  *application.Service
+	requests *Requests
 }
 
 // route is what a line of the table says of itself. Without a use case it is open to anybody.
@@ -74,12 +75,14 @@ type route struct {
 	status                         int
 	errors                         []int
 	old, rejectUnknownQuery        bool
+	ownLimits                      bool
 }
 
 func (r route) accepted() route           { r.status = http.StatusAccepted; return r }
 func (r route) created() route            { r.status = http.StatusCreated; return r }
 func (r route) noContent() route          { r.status = http.StatusNoContent; return r }
 func (r route) deprecated() route         { r.old = true; return r }
+func (r route) limited() route            { r.ownLimits = true; return r } // by its use case, not by Requests
 func (r route) strictQuery() route        { r.rejectUnknownQuery = true; return r }
 func (r route) fails(status ...int) route { r.errors = append(r.errors, status...); return r }
 
@@ -93,14 +96,17 @@ func register[I, O any](h handlers, r route, handler func(context.Context, *I) (
 		Tags:                         []string{r.tag},
 		DefaultStatus:                r.status,
 		Deprecated:                   r.old,
-		Errors:                       append([]int{400, 413, 415, 422, 503}, r.errors...),
+		Errors:                       append([]int{400, 413, 415, 422, 429, 503}, r.errors...),
 		RejectUnknownQueryParameters: r.rejectUnknownQuery,
 	}
-	if r.useCase != "" {
+	switch {
+	case r.useCase != "":
 		op.Security = []map[string][]string{{httpserver.BearerScheme: {}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 		op.Middlewares = huma.Middlewares{h.guard(r.useCase)}
 		op.Description = "Allowed to: " + allowed(r.useCase) + "."
+	case !r.ownLimits:
+		op.Middlewares = huma.Middlewares{h.limitNetwork}
 	}
 	if strings.Contains(r.path, "{id}") {
 		op.Middlewares = append(op.Middlewares, h.requireID)

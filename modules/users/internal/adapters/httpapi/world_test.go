@@ -44,8 +44,13 @@ type world struct {
 	relay   *application.Relay
 }
 
-// newWorld returns a world with what it stands on changed.
+// newWorld returns a world with what it stands on changed, in which nobody asks too often.
 func newWorld(t *testing.T, changes ...func(*application.Deps)) *world {
+	t.Helper()
+	return newWorldOf(t, nil, changes...)
+}
+
+func newWorldOf(t *testing.T, requests *httpapi.Requests, changes ...func(*application.Deps)) *world {
 	t.Helper()
 	w := &world{
 		t: t, memory: userstest.NewMemory(), clock: userstest.NewClock(), hasher: &userstest.Hasher{}, mailer: &userstest.Mailer{},
@@ -63,7 +68,7 @@ func newWorld(t *testing.T, changes ...func(*application.Deps)) *world {
 	deps := application.Deps{
 		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, OneTimeTokens: ports.OneTimeTokens,
 		Sessions: ports.Sessions, Outbox: ports.Outbox, Audit: ports.Audit,
-		Changes: ports.Changes, Instance: application.NewInstance(userstest.NewID),
+		Changes: ports.Changes, Throttles: application.Unlimited{}, Instance: application.NewInstance(userstest.NewID),
 		Cache: userstest.NewCache(), Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now}, Meter: new(userstest.Meter),
 		RefreshKeys: []domain.RefreshKey{key}, CodeKeys: []domain.CodeKey{codeKey}, Sealer: sealer, Pseudonyms: pseudonyms,
 		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,
@@ -76,7 +81,7 @@ func newWorld(t *testing.T, changes ...func(*application.Deps)) *world {
 	w.relay = application.NewRelay(w.service, w.mailer, w.texter, application.NewBell())
 	w.Server, err = httpserver.New(httpserver.Options{Title: "Test", Version: "1"})
 	require.NoError(t, err)
-	httpapi.Routes(w.API(), w.service)
+	httpapi.Routes(w.API(), w.service, requests)
 	return w
 }
 
@@ -227,7 +232,8 @@ func (a answer) problem(status int, code string) httpserver.Problem {
 	require.NotEmpty(a.t, p.Detail)
 	require.Equal(a.t, a.Header().Get("X-Request-Id"), p.RequestID)
 	require.Equal(a.t, status == http.StatusUnauthorized, a.Header().Get("WWW-Authenticate") == "Bearer")
-	require.Equal(a.t, status == http.StatusServiceUnavailable, a.Header().Get("Retry-After") != "")
+	later := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+	require.Equal(a.t, later, a.Header().Get("Retry-After") != "")
 	return p
 }
 

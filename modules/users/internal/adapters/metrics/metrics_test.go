@@ -115,11 +115,12 @@ func TestMeter(t *testing.T) {
 # TYPE tickr_users_logins_total counter
 tickr_users_logins_total{outcome="credentials"} 2
 tickr_users_logins_total{outcome="deactivated"} 4
-tickr_users_logins_total{outcome="failed"} 6
+tickr_users_logins_total{outcome="failed"} 7
 tickr_users_logins_total{outcome="invalid"} 1
+tickr_users_logins_total{outcome="limited"} 5
 tickr_users_logins_total{outcome="not_verified"} 3
 tickr_users_logins_total{outcome="ok"} 0
-tickr_users_logins_total{outcome="overloaded"} 5
+tickr_users_logins_total{outcome="overloaded"} 6
 # HELP tickr_users_mails_total Mails handed over, by what came of it: sent, failed (to be tried again) or refused (for good).
 # TYPE tickr_users_mails_total counter
 tickr_users_mails_total{outcome="failed"} 2

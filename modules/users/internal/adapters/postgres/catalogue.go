@@ -58,6 +58,13 @@ func Catalogue(sample Sample) []inspect.Statement {
 		}
 		return sent()
 	}
+	limited := func(use func([]application.Limit)) []inspect.Query {
+		for n := 1; n <= 3; n++ { // as many as the use cases name at once
+			limits := []application.Limit{sample.Limit, {Key: sample.Limit.Key + " 2"}, {Key: sample.Limit.Key + " 3"}}
+			use(limits[:n])
+		}
+		return sent()
+	}
 	const limit = application.DefaultLimit + 1
 	trail := func() []inspect.Query {
 		for _, after := range []*application.Cursor{nil, {CreatedAt: now, ID: id}} {
@@ -177,6 +184,19 @@ func Catalogue(sample Sample) []inspect.Statement {
 		{Name: "Changes.Moment", Purpose: "begin to follow other instances", Reason: "reads no table", Queries: sent(r.Changes.Moment(ctx))},
 		{Name: "Changes.Since", Purpose: "follow other instances", Indexes: []string{"idx_outbox_changes"},
 			Queries: sent(r.Changes.Since(ctx, sample.Moment, sample.NewID))},
+
+		{Name: "Throttles.Take", Purpose: "count a use", Reason: "goes by the rows it meets on adding them",
+			Queries: limited(func(l []application.Limit) { _ = r.Throttles.Take(ctx, l, now) })},
+		{Name: "Throttles.Take used up", Purpose: "say when a limit is free", Indexes: []string{"PK_throttles"},
+			Queries: limited(func(l []application.Limit) { _, _ = r.Throttles.free(ctx, l, now) })},
+		{Name: "Throttles.Return", Purpose: "give a use back", Indexes: []string{"PK_throttles"},
+			Queries: limited(func(l []application.Limit) { _ = r.Throttles.Return(ctx, l, now) })},
+		{Name: "Throttles.Lift", Purpose: "let somebody in who has proven who they are", Indexes: []string{"PK_throttles"},
+			Queries: limited(func(l []application.Limit) { _ = r.Throttles.Lift(ctx, l) })},
+		{Name: "Throttles.Trust", Purpose: "remember where somebody logs in", Reason: "goes by the row it meets on adding it",
+			Queries: sent(r.Throttles.Trust(ctx, sample.NewID.String(), now))},
+		{Name: "Throttles.Trusted", Purpose: "let its owner in to an account under attack", Indexes: []string{"PK_trusted_origins"},
+			Queries: sent(r.Throttles.Trusted(ctx, sample.Origin, now))},
 
 		{Name: "Outbox.Append", Purpose: "queue a message", Reason: onlyInserts,
 			Queries: sent(r.Outbox.Append(ctx, queued), r.Outbox.Append(ctx, asked))},

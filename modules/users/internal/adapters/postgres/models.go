@@ -4,5 +4,6 @@ package postgres
 func Models() []any {
 	return []any{
 		(*userRow)(nil), (*registrationRow)(nil), (*tokenRow)(nil), (*sessionRow)(nil), (*outboxRow)(nil), (*auditRow)(nil), (*countRow)(nil),
+		(*throttleRow)(nil), (*trustedOriginRow)(nil),
 	}
 }

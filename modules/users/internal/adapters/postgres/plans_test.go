@@ -46,7 +46,9 @@ const crowd = `
 	INSERT INTO users.outbox (id, kind, subject_id, sender, created_at)
 	SELECT gen_random_uuid(), 'user_changed', id, id, created_at FROM users.users WHERE role = 'ADMIN';
 	INSERT INTO users.audit_log (id, created_at, act, subject_id, outcome, details)
-	SELECT gen_random_uuid(), created_at, 'login', id, 'success', '{}' FROM users.users WHERE phone IS NOT NULL`
+	SELECT gen_random_uuid(), created_at, 'login', id, 'success', '{}' FROM users.users WHERE phone IS NOT NULL;
+	INSERT INTO users.throttles (key, used, most, resets_at) SELECT md5(i::text), i % 6, 5, $1::timestamp + i * interval '1 second' FROM generate_series(1, 100000) i;
+	INSERT INTO users.trusted_origins (key, until) SELECT md5(i::text), $1::timestamp + i * interval '1 second' FROM generate_series(1, 100000) i`
 
 // Plans holds every statement of the catalogue to the indexes it names, on a crowd.
 type Plans struct {
@@ -75,7 +77,8 @@ func (s *Plans) SetupSuite() {
 		s.Require().NoError(err)
 	}
 	_, err = conn.Exec(s.T().Context(),
-		"VACUUM (ANALYZE) users.users, users.sessions, users.registrations, users.one_time_tokens, users.outbox, users.audit_log")
+		"VACUUM (ANALYZE) users.users, users.sessions, users.registrations, users.one_time_tokens, users.outbox, users.audit_log,"+
+			"users.throttles, users.trusted_origins")
 	s.Require().NoError(err)
 	var marked bool
 	s.Require().NoError(conn.QueryRow(s.T().Context(),

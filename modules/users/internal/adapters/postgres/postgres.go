@@ -46,6 +46,7 @@ type Repositories struct {
 	Outbox        Outbox
 	Audit         Audit
 	Changes       Changes
+	Throttles     Throttles
 }
 
 // NewRepositories returns the storage behind a database. It keeps prepared statements in connections.
@@ -60,7 +61,7 @@ func NewUnprepared(db DB) Repositories { return newRepositories(store{db, pgx.Qu
 func newRepositories(s store) Repositories {
 	return Repositories{
 		Users: Users{s}, Registrations: Registrations{s}, OneTimeTokens: OneTimeTokens{s}, Sessions: Sessions{s}, Outbox: Outbox{s},
-		Audit: Audit{s}, Changes: Changes{s},
+		Audit: Audit{s}, Changes: Changes{s}, Throttles: Throttles{s},
 	}
 }
 
@@ -72,6 +73,7 @@ var (
 	_ application.Outbox        = Outbox{}
 	_ application.Audit         = Audit{}
 	_ application.Changes       = Changes{}
+	_ application.Throttles     = Throttles{}
 )
 
 // fault says what was attempted when a statement failed, and names the failures that callers know by their constraint.

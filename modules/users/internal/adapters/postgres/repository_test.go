@@ -28,7 +28,7 @@ func repositories(over func(postgres.DB) postgres.Repositories) *userstest.Repos
 		stored := over(db)
 		return userstest.Ports{
 			Tx: db, Users: stored.Users, Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens,
-			Sessions: stored.Sessions, Outbox: stored.Outbox, Audit: stored.Audit, Changes: stored.Changes,
+			Sessions: stored.Sessions, Outbox: stored.Outbox, Audit: stored.Audit, Changes: stored.Changes, Throttles: stored.Throttles,
 		}
 	}}
 }

@@ -40,7 +40,7 @@ func sessionWorld(t *testing.T) (*application.Service, *userstest.Clock) {
 	require.NoError(t, err)
 	return application.New(application.Deps{
 		Tx: db, Users: stored.Users, Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens, Sessions: stored.Sessions, Outbox: stored.Outbox,
-		Audit: stored.Audit, Changes: stored.Changes, Instance: application.NewInstance(userstest.NewID),
+		Audit: stored.Audit, Changes: stored.Changes, Throttles: application.Unlimited{}, Instance: application.NewInstance(userstest.NewID),
 		Cache: userstest.NoCache{}, Hasher: &userstest.Hasher{}, AccessTokens: userstest.AccessTokens{Now: clock.Now}, Meter: new(userstest.Meter),
 		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: sessionTTL,
 		Wake: func() {}, Now: clock.Now, NewID: userstest.NewID, Logger: slog.New(slog.DiscardHandler),
