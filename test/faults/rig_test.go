@@ -133,8 +133,14 @@ func (r *rig) settled(logs ...load.Log) {
 // onlyRefused requires that what failed was refused for now, in so many words.
 func onlyRefused(t *testing.T, log load.Log) {
 	t.Helper()
+	onlyFailed(t, log, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
+}
+
+// onlyFailed requires that what failed did so with some statuses, or after one that did.
+func onlyFailed(t *testing.T, log load.Log, statuses ...int) {
+	t.Helper()
 	require.Empty(t, log.Failed().Where(func(e load.Entry) bool {
-		return e.Status != http.StatusServiceUnavailable && e.Status != http.StatusGatewayTimeout
+		return !slices.Contains(statuses, e.Status) && !e.Overtaken()
 	}).Outcomes())
 }
 

@@ -30,6 +30,11 @@ type Entry struct {
 // OK reports whether the request was acknowledged.
 func (e Entry) OK() bool { return e.Status >= http.StatusOK && e.Status < http.StatusMultipleChoices }
 
+// Overtaken reports whether a write was refused because one before it, which was not acknowledged, came through after all.
+func (e Entry) Overtaken() bool {
+	return e.Kind == kindChange && e.Status == http.StatusPreconditionFailed && e.Unsure
+}
+
 // Outcome is the status, and the code of a problem: "200", "503 unavailable".
 func (e Entry) Outcome() string { return strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, e.Code)) }
 
