@@ -104,26 +104,6 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-func TestOneAddressRegisteredManyTimesAtOnce(t *testing.T) {
-	t.Parallel()
-	db := dbtest.Empty(t)
-	p := start(t, program.Standard(t, db.DSN)...)
-	forms := []string{"crowd@example.com", " Crowd@Example.com ", "CROWD@EXAMPLE.COM", "crowd@exAmple.com"}
-	p.atOnce(60, func(i int) {
-		a, err := p.client().try("POST", "/api/auth/register", object{
-			"email": forms[i%len(forms)], "password": password, "firstName": "A", "lastName": "B", "phone": "20 555 666",
-		})
-		if err != nil {
-			t.Errorf("register: %v", err)
-			return
-		}
-		acceptedOrBusy(t, a, http.StatusAccepted)
-	})
-	var rows int
-	require.NoError(t, db.Pool().QueryRow(t.Context(), "SELECT count(*) FROM users.users WHERE email ILIKE '%crowd%'").Scan(&rows))
-	require.Equal(t, 1, rows)
-}
-
 func TestManyLoginsAtOnce(t *testing.T) {
 	t.Parallel()
 	p := start(t, program.Standard(t, dbtest.Empty(t).DSN)...)
