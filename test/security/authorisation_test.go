@@ -62,6 +62,7 @@ type operation struct {
 	Security    []map[string][]string
 	Description string
 	RequestBody *struct{}
+	Parameters  []struct{ Name, In string }
 }
 
 // operations returns the routes of the OpenAPI document.

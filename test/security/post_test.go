@@ -34,7 +34,7 @@ var (
 func (p *post) read(key string) ([]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	files, err := filepath.Glob(filepath.Join(p.dir, "*", "*.*"))
+	files, err := filepath.Glob(filepath.Join(p.dir, "*", "[^.]*"))
 	if err != nil {
 		return nil, err
 	}

@@ -140,12 +140,12 @@ func (r *rig) do(request *http.Request) (answer, error) {
 	return a, nil
 }
 
-// insist sends a request again for as long as the program had no processor free for a password: nothing has happened then.
+// insist sends a request again for as long as the program has no time for it, as clients do that are told when to come back.
 func (r *rig) insist(instance int, route, token, body string, headers ...string) answer {
 	deadline := time.Now().Add(program.Patience)
 	for {
 		a := r.send(instance, route, token, body, headers...)
-		if a.Outcome != "503 overloaded" || time.Now().After(deadline) {
+		if a.Header.Get("Retry-After") == "" || time.Now().After(deadline) {
 			return a
 		}
 		time.Sleep(50 * time.Millisecond)
