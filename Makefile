@@ -53,11 +53,20 @@ test-soak: ## Ask for half of what can be had, with a fault from time to time, a
 test-security: ## Attack the program, and hold it to the figures of docs/operations/security.md
 	TICKR_SECURITY=1 TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format testname -- -count=1 -parallel 1 -timeout 60m ./test/security
 
+# Debian's names.
+SYSTEM_PACKAGES := postgresql prometheus
+
+.PHONY: test-system
+test-system: ## Check what needs packages of Debian, which root installs: monitoring by a real Prometheus
+	test/system-packages.sh $(SYSTEM_PACKAGES)
+	$(GOTESTSUM) --format testname -- -tags system -count=1 -timeout 15m ./test/monitoring
+
 .PHONY: vet
 vet: ## Run gofmt and go vet
 	@unformatted=$$(gofmt -l cmd modules platform test); \
 	if [[ -n $$unformatted ]]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	go vet work
+	go vet -tags system work
 
 .PHONY: lint
 lint: ## Run golangci-lint with .golangci.yml

@@ -12,7 +12,7 @@ import (
 
 const (
 	// readingAge is how old the figures of a scrape may be: several scrapers cost one reading.
-	readingAge = 15 * time.Second
+	readingAge = 5 * time.Second
 	// readingTimeout is how long a scrape waits for figures.
 	readingTimeout = time.Second
 	// retryAge is how long a failure answers for those who come meanwhile.
@@ -22,7 +22,7 @@ const (
 var errReadingLate = errors.New("no answer in time")
 
 // Reading is figures that have to be asked for, of a database or a folder. It is read when it is scraped, once at a time and at most
-// every 15 seconds. A scrape waits one second at most and then does without: old figures are not shown as new ones. Beside its figures
+// every five seconds. A scrape waits one second at most and then does without: old figures are not shown as new ones. Beside its figures
 // it shows tickr_reading_up, with its name, as 1 or 0.
 type Reading struct {
 	name   string

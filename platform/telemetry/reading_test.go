@@ -65,7 +65,7 @@ func (s *scene) shows(t *testing.T, value string) {
 tickr_reading_up{reading="test"} `+up+"\n")))
 }
 
-func TestOneReadingServesFifteenSeconds(t *testing.T) {
+func TestOneReadingServesFiveSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScene()

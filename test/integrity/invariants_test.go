@@ -39,6 +39,9 @@ var invariants = []struct{ name, broken string }{
 	{"hashes of registrations have 32 octets", `FROM users.registrations WHERE octet_length(token_hash) <> 32`},
 	{"mail does not wait", `FROM users.outbox WHERE dead_at IS NULL AND created_at < now() AT TIME ZONE 'UTC' - interval '1 minute'`},
 	{"mail is not given up", `FROM users.outbox WHERE dead_at IS NOT NULL`},
+	{"the kept numbers of accounts are those of the rows", `FROM (SELECT role, is_active, count(*) AS n FROM users.users GROUP BY role, is_active) rows
+		FULL JOIN (SELECT role, is_active, sum(n) AS n FROM users.user_counts GROUP BY role, is_active) kept USING (role, is_active)
+		WHERE rows.n IS DISTINCT FROM nullif(kept.n, 0)`},
 }
 
 const argon2id = `'^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'`

@@ -90,12 +90,12 @@ func secrets(cfg config.Config) []string {
 
 func newSealer(cfg config.Config) (domain.Sealer, error) { return domain.NewSealer(secrets(cfg)...) }
 
-func newMailer(cfg config.Config, tracing *telemetry.Tracing) (application.Mailer, error) {
+func newMailer(cfg config.Config, tracing *telemetry.Tracing, meter *metrics.Meter) (application.Mailer, error) {
 	mailer, err := newDriver(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return mail.Traced(mailer, tracing), nil
+	return meter.Mailer(mail.Traced(mailer, tracing)), nil
 }
 
 func newDriver(cfg config.Config) (application.Mailer, error) {

@@ -70,13 +70,13 @@ func TestOutbox(t *testing.T) {
 	names := []string{"tickr_users_outbox_waiting", "tickr_users_outbox_lag_seconds", "tickr_users_outbox_dead"}
 	holds := func(at time.Time, waiting int, lag string, dead int) {
 		shows(t, metrics.Outbox(outbox, func() time.Time { return at }, slog.New(slog.DiscardHandler)), names, fmt.Sprintf(`
-# HELP tickr_users_outbox_dead Mails in the outbox that were given up, 10,000 at most.
+# HELP tickr_users_outbox_dead Messages in the outbox that were given up, 10,000 at most.
 # TYPE tickr_users_outbox_dead gauge
 tickr_users_outbox_dead %d
-# HELP tickr_users_outbox_lag_seconds For how long the mail that is due first has been due; 0 when none is.
+# HELP tickr_users_outbox_lag_seconds For how long the message that is due first has been due; 0 when none is.
 # TYPE tickr_users_outbox_lag_seconds gauge
 tickr_users_outbox_lag_seconds %s
-# HELP tickr_users_outbox_waiting Mails in the outbox that are to be sent, 10,000 at most.
+# HELP tickr_users_outbox_waiting Messages in the outbox that are to be sent, 10,000 at most.
 # TYPE tickr_users_outbox_waiting gauge
 tickr_users_outbox_waiting %d
 `, dead, lag, waiting))

@@ -18,9 +18,9 @@ var (
 	byRole  = prometheus.NewDesc("tickr_users_by_role", "Accounts by role, active or not.", []string{"role"}, nil)
 	signups = prometheus.NewDesc("tickr_users_signups_24h", "Accounts created within the last 24 hours.", nil, nil)
 
-	waiting = prometheus.NewDesc("tickr_users_outbox_waiting", "Mails in the outbox that are to be sent, 10,000 at most.", nil, nil)
-	lag     = prometheus.NewDesc("tickr_users_outbox_lag_seconds", "For how long the mail that is due first has been due; 0 when none is.", nil, nil)
-	dead    = prometheus.NewDesc("tickr_users_outbox_dead", "Mails in the outbox that were given up, 10,000 at most.", nil, nil)
+	waiting = prometheus.NewDesc("tickr_users_outbox_waiting", "Messages in the outbox that are to be sent, 10,000 at most.", nil, nil)
+	lag     = prometheus.NewDesc("tickr_users_outbox_lag_seconds", "For how long the message that is due first has been due; 0 when none is.", nil, nil)
+	dead    = prometheus.NewDesc("tickr_users_outbox_dead", "Messages in the outbox that were given up, 10,000 at most.", nil, nil)
 )
 
 // Accounts returns the numbers of accounts, as counted by count.

@@ -1,0 +1,6 @@
+//go:build !system
+
+package monitoring
+
+// system says that figures are looked at.
+const system = false
