@@ -77,7 +77,7 @@ func TestMissingIndexIsTold(t *testing.T) {
 	code, out, said = tickr(t, "", "db indexes")
 	require.Equal(t, 1, code)
 	require.Equal(t, "tickr: absent or invalid: idx_users_phone\n", said)
-	require.Regexp(t, `\nabsent +- +idx_users_phone +is meant to serve Users\.LockByPhone\n`, out)
+	require.Regexp(t, `\nabsent +- +idx_users_phone +is meant to serve Users\.ByPhone\n`, out)
 	code, out, _ = tickr(t, "", "db indexes --json")
 	require.Equal(t, 1, code)
 	var report inspect.Report
