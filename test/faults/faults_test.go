@@ -33,7 +33,7 @@ var faults = []struct {
 	{"PostgreSQL is stopped at once", false, nil, die(syscall.SIGQUIT)}, // as by pg_ctl stop -m immediate
 	{"PostgreSQL is killed", true, nil, die(syscall.SIGKILL)},
 	{"sessions are terminated", true, nil, loseSessions},
-	{"a table is locked", true, nil, lockTable},
+	{"a table is locked", false, nil, lockTable},
 	{"PostgreSQL halts", false, nil, halt},
 
 	{"black hole", true, nil, spoil(toxic{"timeout", nil})},
@@ -187,7 +187,7 @@ func spoil(x toxic) func(*rig) {
 func loseAnswers(r *rig) {
 	asking, alive := r.load(100), r.alive()
 	time.Sleep(calm)
-	for range inLong(40, 10) {
+	for range inLong(40, 5) {
 		r.link.spoilOnly("downstream", toxic{"reset_peer", nil})
 		time.Sleep(20 * time.Millisecond)
 		r.link.mend()
