@@ -16,7 +16,7 @@ import (
 
 // newPhysicalBackups are the commands about base backups and the WAL archive.
 func newPhysicalBackups() []*cobra.Command {
-	return []*cobra.Command{newBackupArchive(), newBackupBase(), newBackupCheck(), newBackupRecover()}
+	return []*cobra.Command{newBackupArchive(), newBackupBase(), newBackupCheck(), newBackupRecover(), newBackupReceive()}
 }
 
 // privateServer is where the private PostgreSQL lives, for commands about no other.
@@ -190,4 +190,22 @@ func newBackupRecover() *cobra.Command {
 	cmd.Flags().StringVar(&target.Base, "base", "", "label of the base backup to begin with (default: the newest before the moment)")
 	cmd.Flags().StringVar(&target.Timeline, "timeline", "", "timeline to follow after an earlier recovery: a number, or current for that of the base backup (default: the newest)")
 	return cmd
+}
+
+func newBackupReceive() *cobra.Command {
+	return &cobra.Command{
+		Use: "receive", Short: "Stream the WAL of the private PostgreSQL into its archive folder until interrupted; commits wait for it",
+		Long: "Stream the WAL of the private PostgreSQL into its archive folder until interrupted. Commits wait until their WAL is on\n" +
+			"disk there, so that `tickr backup recover` loses none of them. Killed, it leaves them waiting until it runs again.",
+		Args: usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := privateServer(cmd)
+			if err != nil {
+				return err
+			}
+			return archive.Receive(cmd.Context(), o, func() {
+				fmt.Fprintln(cmd.OutOrStdout(), "receiving; every commit waits for it")
+			})
+		},
+	}
 }

@@ -23,6 +23,10 @@ import (
 // stanza is the name that the private PostgreSQL has in its repository.
 const stanza = "tickr"
 
+// archiveTimeout is the age at which WAL goes to the archive though its segment is not full. A failing archive shows then, too:
+// both are to happen within a minute.
+const archiveTimeout = "45s"
+
 // ErrOff says that the private PostgreSQL has no archive.
 var ErrOff = errors.New("the private PostgreSQL has no archive: `tickr backup archive on` gives it one")
 
@@ -158,7 +162,7 @@ func (p private) setUp(conn *pgx.Conn) ([]setting, error) {
 	return []setting{
 		{"archive_mode", "on"},
 		{"archive_command", fmt.Sprintf(`%q --config=%q --stanza=%s archive-push "%%p"`, program, p.config(), stanza)},
-		{"archive_timeout", "60s"},
+		{"archive_timeout", archiveTimeout},
 		{"wal_level", "replica"},
 		{"track_commit_timestamp", "on"},
 	}, nil
@@ -202,6 +206,7 @@ func (p private) key() (string, error) {
 // setting of the server; an empty value is the default.
 type setting struct{ name, value string }
 
+// alter changes settings, at once where they do not need a start of the server.
 func alter(ctx context.Context, conn *pgx.Conn, settings []setting) error {
 	for _, s := range settings {
 		statement := "ALTER SYSTEM RESET " + s.name
@@ -211,6 +216,9 @@ func alter(ctx context.Context, conn *pgx.Conn, settings []setting) error {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("set %s: %w", s.name, err)
 		}
+	}
+	if _, err := conn.Exec(ctx, "SELECT pg_reload_conf()"); err != nil {
+		return fmt.Errorf("reload the settings: %w", err)
 	}
 	return nil
 }
