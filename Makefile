@@ -53,19 +53,24 @@ test-soak: ## Ask for half of what can be had, with a fault from time to time, a
 test-security: ## Attack the program, and hold it to the figures of docs/operations/security.md
 	TICKR_SECURITY=1 TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format testname -- -count=1 -parallel 1 -timeout 60m ./test/security
 
-# Debian's names.
-SYSTEM_PACKAGES := postgresql prometheus
+# Debian's names. Everything else runs without.
+DRILL_PACKAGES  := postgresql pgbackrest
+SYSTEM_PACKAGES := $(DRILL_PACKAGES) prometheus
 
 .PHONY: test-system
-test-system: ## Check what needs packages of Debian, which root installs: monitoring by a real Prometheus
+test-system: ## Check what needs packages of Debian, which root installs: recovery, and monitoring by a real Prometheus
 	test/system-packages.sh $(SYSTEM_PACKAGES)
-	$(GOTESTSUM) --format testname -- -tags system -count=1 -timeout 15m ./test/monitoring
+	DRILL=short $(GOTESTSUM) --format testname -- -tags system -count=1 -timeout 15m ./test/drill ./test/monitoring
+
+.PHONY: drill
+drill: ## Lose databases under load, bring them back, and print what that took; a million accounts with DRILL=full
+	test/system-packages.sh $(DRILL_PACKAGES)
+	go test -tags system -count=1 -timeout 90m -v ./test/drill
 
 .PHONY: vet
 vet: ## Run gofmt and go vet
 	@unformatted=$$(gofmt -l cmd modules platform test); \
 	if [[ -n $$unformatted ]]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
-	go vet work
 	go vet -tags system work
 
 .PHONY: lint

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tickr/tickr/platform/database/dbtest"
 )
@@ -19,10 +20,10 @@ var binary string
 
 // Main builds the program, runs the tests of a package over dbtest.Main, and exits. Every package that uses Launch, Start or Run
 // calls it from TestMain.
-func Main(m *testing.M) { dbtest.Main(built{m}) }
+func Main(m dbtest.Tests) { dbtest.Main(built{m}) }
 
 // built runs tests with the program in a folder that goes with them.
-type built struct{ tests *testing.M }
+type built struct{ tests dbtest.Tests }
 
 // Run implements dbtest.Tests.
 func (b built) Run() int {
@@ -106,7 +107,13 @@ type Result struct {
 // Run runs a command of the program to its end, with stdin as its input and the environment that Launch describes.
 func Run(t testing.TB, stdin string, set []string, args ...string) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	return RunWithin(t, Patience, stdin, set, args...)
+}
+
+// RunWithin is Run for a command that may take its time.
+func RunWithin(t testing.TB, patience time.Duration, stdin string, set []string, args ...string) Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = t.TempDir()

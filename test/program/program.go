@@ -21,7 +21,7 @@ const Patience = 60 * time.Second
 // pollInterval is the wait between two looks at a condition.
 const pollInterval = 20 * time.Millisecond
 
-// Program is a running `tickr serve`. It ends with its test at the latest.
+// Program is a running `tickr serve`, or another command that runs until it is stopped. It ends with its test at the latest.
 type Program struct {
 	// API is the address of the API, as http://host:port, once AwaitReady has returned.
 	API string
@@ -59,11 +59,17 @@ func (l *Lines) String() string {
 // environment it sees what Environ keeps, and set: pairs of the form NAME=value, of which the last counts.
 func Launch(t testing.TB, set ...string) *Program {
 	t.Helper()
+	return Spawn(t, append([]string{"HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "LOG_FORMAT=json"}, set...), "serve")
+}
+
+// Spawn starts a command of the program that runs until it is stopped, without waiting for it, in the environment that Launch describes.
+func Spawn(t testing.TB, set []string, args ...string) *Program {
+	t.Helper()
 	p := &Program{Dir: t.TempDir(), Out: &Lines{}, Logs: &Lines{}, t: t, done: make(chan struct{})}
 	// It is ended by the cleanup, after those that come with the test.
-	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve")
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...)
 	p.cmd.Dir = p.Dir
-	p.cmd.Env = append(Environ("HTTP_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "LOG_FORMAT=json"), set...)
+	p.cmd.Env = Environ(set...)
 	p.cmd.Stdout, p.cmd.Stderr = p.Out, p.Logs
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start the program: %v", err)

@@ -156,6 +156,9 @@ func (c *cluster) start(ctx context.Context, port int) (*child, error) {
 		_ = server.end(syscall.SIGQUIT) // err says what went wrong
 		return nil, fmt.Errorf("start PostgreSQL: %w: %s", err, said())
 	}
+	// The checkpointer of a server that has just started sleeps for checkpoint_timeout, five minutes, before it thinks of
+	// archive_timeout. Told to read its settings again, it thinks at once.
+	_ = server.process.Signal(syscall.SIGHUP) // it may have ended just now, which others notice
 	return server, nil
 }
 
