@@ -14,7 +14,7 @@ import (
 )
 
 // archiveTimeout is the age at which WAL goes to the archive.
-const archiveTimeout = 45 * time.Second
+const archiveTimeout = 40 * time.Second
 
 // TestLossWithTheArchiveAlone destroys everything just before more would have gone to the archive.
 func TestLossWithTheArchiveAlone(t *testing.T) {

@@ -73,7 +73,7 @@ func (o operator) adapt(name, to string, changes ...string) {
 	for i := 0; i < len(changes); i += 2 {
 		require.Contains(o.t, string(text), changes[i])
 	}
-	require.NoError(o.t, os.WriteFile(filepath.Join(o.dir, to), []byte(strings.NewReplacer(changes...).Replace(string(text))), 0o644)) //nolint:gosec // read by the operator
+	require.NoError(o.t, os.WriteFile(filepath.Join(o.dir, to), []byte(strings.NewReplacer(changes...).Replace(string(text))), 0o644))
 }
 
 // TestServerOfYourOwn sets up a server by configs/ and the runbook, and brings a moment of it back.

@@ -47,8 +47,14 @@ func Receive(ctx context.Context, o embedded.Options, ready func()) error {
 
 func (p private) receive(ctx context.Context, o embedded.Options, conn *pgx.Conn, ready func()) error {
 	var version int
-	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
-		return fmt.Errorf("version of the server: %w", err)
+	var archiving string
+	const sql = "SELECT current_setting('server_version_num')::int, current_setting('archive_mode')"
+	if err := conn.QueryRow(ctx, sql).Scan(&version, &archiving); err != nil {
+		return fmt.Errorf("ask the server what it is: %w", err)
+	}
+	// A server that was set up anew where another was lost: what was received of that is still needed.
+	if archiving != "on" {
+		return ErrOff
 	}
 	dir, err := embedded.Clients(ctx, o.BinDir, version/10000, "pg_receivewal")
 	if err != nil {
@@ -57,9 +63,9 @@ func (p private) receive(ctx context.Context, o embedded.Options, conn *pgx.Conn
 	if err := p.reserve(ctx, conn); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	receiving, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := p.Command(ctx, filepath.Join(dir, "pg_receivewal"),
+	cmd := p.Command(receiving, filepath.Join(dir, "pg_receivewal"),
 		"--directory="+p.received(), "--slot="+receiver, "--synchronous", "--no-loop", "--no-password")
 	cmd.Env = append(append(cmd.Env, p.login(conn)...), "PGAPPNAME="+receiver)
 	if err := cmd.Start(); err != nil {
@@ -68,18 +74,19 @@ func (p private) receive(ctx context.Context, o embedded.Options, conn *pgx.Conn
 	following := make(chan error, 1)
 	go func() {
 		defer cancel()
-		following <- p.follow(ctx, conn, ready)
+		following <- p.follow(receiving, conn, ready)
 	}()
 	err = cmd.Wait()
-	stopped := ctx.Err() != nil
 	cancel()
-	if err := <-following; err != nil {
-		return err
-	}
-	if !stopped {
+	failed := <-following
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case !errors.Is(failed, context.Canceled):
+		return failed
+	default:
 		return fmt.Errorf("pg_receivewal ended by itself, as when the server stops: %w", err)
 	}
-	return nil
 }
 
 // reserve makes the server keep what was not received. A new slot begins a new stream: what an earlier one has left is in the
@@ -110,21 +117,21 @@ func (p private) follow(ctx context.Context, conn *pgx.Conn, ready func()) error
 		return until(ctx, conn, "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $1 AND "+states+")")
 	}
 	if err := streaming("state = 'streaming'"); err != nil {
-		return unlessEnded(ctx, err)
+		return err
 	}
 	if err := alter(ctx, conn, []setting{{"synchronous_standby_names", receiver}}); err != nil {
-		return unlessEnded(ctx, err)
+		return err
 	}
 	if err := streaming("sync_state = 'sync'"); err != nil {
-		return unlessEnded(ctx, err)
+		return err
 	}
 	ready()
 	for wait(ctx, prunePeriod) {
 		if err := p.prune(ctx, conn); err != nil {
-			return unlessEnded(ctx, err)
+			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // until waits until a condition on the receiver holds.
@@ -182,14 +189,6 @@ func release(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("drop the replication slot: %w", err)
 	}
 	return nil
-}
-
-// unlessEnded is err, unless it came of the end of ctx.
-func unlessEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // wait reports whether d has passed before ctx ended.
