@@ -82,10 +82,10 @@ func TestMissingIndexIsTold(t *testing.T) {
 	require.Equal(t, 1, code)
 	var report inspect.Report
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
-	require.Contains(t, report.Findings, inspect.Finding{Kind: inspect.Absent, Index: "idx_users_phone", Detail: "is meant to serve Users.LockByPhone"})
+	require.Contains(t, report.Findings, inspect.Finding{Kind: inspect.Absent, Index: "idx_users_phone", Detail: "is meant to serve Users.ByPhone"})
 
 	code, out, said = tickr(t, "", "db explain Users")
 	require.Equal(t, 1, code)
-	require.Equal(t, "tickr: not served as meant: Users.LockByPhone\n", said)
+	require.Equal(t, "tickr: not served as meant: Users.ByPhone, Users.LockByPhone\n", said)
 	require.Regexp(t, `\nUsers\.LockByPhone +missed .* idx_users_phone does not exist or is not valid`, out)
 }
