@@ -121,8 +121,8 @@ var ErrBadHash = errors.New("stored password hash is unreadable or beyond its li
 type Hasher interface {
 	// Hash returns a PHC string.
 	Hash(ctx context.Context, p domain.Password) (string, error)
-	// Verify reports whether hash is one of p. An empty hash matches nothing, and costs what refusing a password for a hash
-	// of Hash does; no refusal costs less. It fails with ErrBadHash.
+	// Verify reports whether hash is one of p. An empty hash matches nothing. Refusing a password costs the same whatever hash there is,
+	// or none. It fails with ErrBadHash.
 	Verify(ctx context.Context, p domain.Password, hash string) (bool, error)
 	// Outdated reports whether hash, which is one of p, should be replaced by what Hash makes of p today.
 	Outdated(p domain.Password, hash string) bool

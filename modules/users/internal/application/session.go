@@ -31,8 +31,8 @@ func (c Credentials) Validate() error {
 }
 
 // LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the hashing that an unknown address
-// costs too, and more only while the account's hash is outdated; with users.ErrDeactivated or users.ErrEmailNotVerified only after
-// the right password; with *domain.InvalidError, *LimitedError or users.ErrOverloaded.
+// costs too, whatever kind of hash is stored; with users.ErrDeactivated or users.ErrEmailNotVerified only after the right password;
+// with *domain.InvalidError, *LimitedError or users.ErrOverloaded.
 func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) (tokens Tokens, view users.User, err error) {
 	defer func() { s.Meter.LogIn(loginOutcome(err)) }()
 	if err := c.Validate(); err != nil {

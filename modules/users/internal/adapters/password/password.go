@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
@@ -49,9 +50,11 @@ type Hasher struct {
 	waits   prometheus.Histogram
 	hashes  prometheus.Histogram
 	metrics []prometheus.Collector
+	price   price
 
-	// derive is argon2.IDKey, except in tests that count or delay it.
-	derive func(password, salt []byte, time, memory uint32, threads uint8, keySize uint32) []byte
+	// derive is argon2.IDKey and compareBcrypt that of bcrypt, except in tests that count or delay them.
+	derive        func(password, salt []byte, time, memory uint32, threads uint8, keySize uint32) []byte
+	compareBcrypt func(hash, password []byte) error
 }
 
 var _ application.Hasher = (*Hasher)(nil)
@@ -67,7 +70,11 @@ func New(o Options) *Hasher {
 	if o.Params == (Params{}) {
 		o.Params = DefaultParams
 	}
-	h := &Hasher{params: o.Params, maxWait: o.MaxWait, turns: make(chan struct{}, o.Parallelism), derive: argon2.IDKey}
+	h := &Hasher{
+		params: o.Params, maxWait: o.MaxWait, turns: make(chan struct{}, o.Parallelism),
+		derive: argon2.IDKey, compareBcrypt: bcrypt.CompareHashAndPassword,
+	}
+	h.price.meet(work{argon: o.Params})
 	h.shed = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "tickr_password_hashes_shed_total", Help: "Passwords whose turn did not come in time, or whose request ended before.",
 	})
@@ -105,48 +112,63 @@ func (h *Hasher) Hash(ctx context.Context, p domain.Password) (string, error) {
 // password of more than 1024 octets matches nothing. A stored hash of another kind, or one that asks for absurd work, fails with
 // application.ErrBadHash.
 //
-// A refusal costs the work of one hash, so that it does not tell whether there was a hash to compare with. Only the comparison with a
-// hash that Hash would not make comes on top of that.
+// Every refusal costs the same, so that it does not tell whether there was a hash to compare with, nor of which kind: the work of one
+// hash of ours, and from when this program first met a hash that Hash would not make, of one like that.
 func (h *Hasher) Verify(ctx context.Context, p domain.Password, hash string) (bool, error) {
 	password := []byte(p.Reveal())
-	compare, fault := h.comparison(hash)
-	done, err := h.turn(ctx)
+	compare, done, fault := h.comparison(hash)
+	end, err := h.turn(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer done()
+	defer end()
 	if compare == nil || len(password) > maxPassword {
-		return h.refuse(), fault
+		h.refuse(work{})
+		return false, fault
 	}
-	return compare(password), nil
+	h.price.meet(done)
+	if !compare(password) {
+		h.refuse(done)
+		return false, nil
+	}
+	return true, nil
 }
 
-// refuse does the work of one hash and returns false.
-func (h *Hasher) refuse() bool {
-	h.derive(nil, make([]byte, saltSize), h.params.Passes, h.params.Memory, h.params.Threads, keySize)
-	return false
+// refuse does what a refusal costs, but for what was done already.
+func (h *Hasher) refuse(done work) {
+	for _, w := range h.price.list() {
+		switch {
+		case w == done:
+		case w.bcrypt != 0:
+			_ = h.compareBcrypt(nothing(w.bcrypt), nil) // it matches nothing
+		default:
+			h.derive(nil, make([]byte, saltSize), w.argon.Passes, w.argon.Memory, w.argon.Threads, keySize)
+		}
+	}
 }
 
-// comparison returns how to compare a password with a stored hash, or refuse it; nil when nothing can match it.
-func (h *Hasher) comparison(hash string) (func(password []byte) bool, error) {
+// comparison returns how to compare a password with a stored hash, and what that costs; nil when nothing can match it.
+func (h *Hasher) comparison(hash string) (func(password []byte) bool, work, error) {
 	switch {
 	case hash == "":
-		return nil, nil //nolint:nilnil // nothing can match, and nothing is wrong
+		return nil, work{}, nil
 	case isBcrypt(hash):
-		compare, err := compareBcrypt(hash)
+		cost, err := bcryptCost(hash)
 		if err != nil {
-			return nil, err
+			return nil, work{}, err
 		}
-		return func(password []byte) bool { return compare(password) || h.refuse() }, nil
+		return func(password []byte) bool {
+			return h.compareBcrypt([]byte(hash), password[:min(len(password), bcryptOctets)]) == nil
+		}, work{bcrypt: cost}, nil
 	}
 	stored, err := parse(hash)
 	if err != nil {
-		return nil, err
+		return nil, work{}, err
 	}
 	return func(password []byte) bool {
 		key := h.derive(password, stored.salt, stored.Passes, stored.Memory, stored.Threads, uint32(len(stored.key))) //nolint:gosec // its length was checked when it was read
-		return subtle.ConstantTimeCompare(key, stored.key) == 1 || stored.Params != h.params && h.refuse()
-	}, nil
+		return subtle.ConstantTimeCompare(key, stored.key) == 1
+	}, work{argon: stored.Params}, nil
 }
 
 // Outdated implements application.Hasher: true for a hash that Hash would not make today. A bcrypt hash of a password longer than

@@ -2,6 +2,7 @@ package password
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
@@ -72,11 +75,21 @@ func TestKnownVectors(t *testing.T) {
 	}
 }
 
-// Whatever is stored and whatever is given, a refusal costs what a comparison with a hash of ours costs. A hash that is not ours costs
-// its own comparison besides.
-func TestEveryRefusalCostsOneHash(t *testing.T) {
+// Whatever is stored and whatever is given, every refusal costs the same: one hash of ours, and from when a hash of another kind was
+// first met, one like that.
+func TestEveryRefusalCostsTheSame(t *testing.T) {
 	t.Parallel()
+	var spent []work
 	h := New(Options{Params: cheap})
+	h.derive = func(password, salt []byte, passes, memory uint32, threads uint8, size uint32) []byte {
+		spent = append(spent, work{argon: Params{Memory: memory, Passes: passes, Threads: threads}})
+		return argon2.IDKey(password, salt, passes, memory, threads, size)
+	}
+	h.compareBcrypt = func(hash, password []byte) error {
+		cost, err := bcrypt.Cost(hash)
+		spent = append(spent, work{bcrypt: cost})
+		return errors.Join(err, bcrypt.CompareHashAndPassword(hash, password))
+	}
 	stored, err := h.Hash(t.Context(), domain.GivenPassword("right"))
 	require.NoError(t, err)
 	others, err := New(Options{Params: other}).Hash(t.Context(), domain.GivenPassword("right"))
@@ -85,34 +98,46 @@ func TestEveryRefusalCostsOneHash(t *testing.T) {
 	storedLong, err := h.Hash(t.Context(), domain.GivenPassword(long))
 	require.NoError(t, err)
 
-	for name, test := range map[string]struct {
+	type refusal struct {
 		password, hash string
 		fault          error
-		work           []Params
-	}{
-		"wrong password":       {"wrong", stored, nil, []Params{cheap}},
-		"no account":           {"right", "", nil, []Params{cheap}},
-		"password is too long": {long, storedLong, nil, []Params{cheap}},
-		"hash is unreadable":   {"right", "$2b$10$abcdefghijklmnopqrstuv", application.ErrBadHash, []Params{cheap}},
-		"hash is absurd":       {"right", "$argon2id$v=19$m=4194304,t=9,p=1$c29tZXNhbHQ$" + sampleKey, application.ErrBadHash, []Params{cheap}},
-		"hash is of bcrypt":    {"wrong", bcryptOf(t, "right"), nil, []Params{cheap}},
-		"hash is of others":    {"wrong", others, nil, []Params{other, cheap}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var work []Params
-			h := New(Options{Params: cheap})
-			argon := h.derive
-			h.derive = func(password, salt []byte, passes, memory uint32, threads uint8, size uint32) []byte {
-				work = append(work, Params{Memory: memory, Passes: passes, Threads: threads})
-				return argon(password, salt, passes, memory, threads, size)
-			}
-			ok, err := h.Verify(t.Context(), domain.GivenPassword(test.password), test.hash)
-			require.ErrorIs(t, err, test.fault)
-			require.False(t, ok)
-			require.Equal(t, test.work, work)
-		})
 	}
+	refusals := map[string]refusal{
+		"wrong password":       {"wrong", stored, nil},
+		"no account":           {"right", "", nil},
+		"password is too long": {long, storedLong, nil},
+		"hash is unreadable":   {"right", "$2b$10$abcdefghijklmnopqrstuv", application.ErrBadHash},
+		"hash is absurd":       {"right", "$argon2id$v=19$m=4194304,t=9,p=1$c29tZXNhbHQ$" + sampleKey, application.ErrBadHash},
+	}
+	costs := func(want ...work) {
+		for name, r := range refusals {
+			spent = nil
+			ok, err := h.Verify(t.Context(), domain.GivenPassword(r.password), r.hash)
+			require.ErrorIs(t, err, r.fault)
+			require.False(t, ok)
+			require.ElementsMatch(t, want, spent, name)
+		}
+	}
+	ours := work{argon: cheap}
+	costs(ours)
+
+	refusals["wrong for a hash of others"] = refusal{"wrong", others, nil}
+	_, err = h.Verify(t.Context(), domain.GivenPassword("wrong"), others)
+	require.NoError(t, err)
+	costs(ours, work{argon: other})
+
+	old := bcryptOf(t, "right")
+	ok, err := h.Verify(t.Context(), domain.GivenPassword("right"), old)
+	require.NoError(t, err)
+	require.True(t, ok)
+	refusals["wrong for a hash of bcrypt"] = refusal{"wrong", old, nil}
+	costs(ours, work{argon: other}, work{bcrypt: bcrypt.MinCost})
+
+	spent = nil
+	ok, err = h.Verify(t.Context(), domain.GivenPassword("right"), stored)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, []work{ours}, spent, "what is right tells more than its time")
 }
 
 func TestParallelismIsBounded(t *testing.T) {
