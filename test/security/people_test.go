@@ -22,8 +22,8 @@ var kinds = []string{nobody, usual, deactivated, unverified, invited, imported}
 // stranger is whom an attack is about, whether or not there is an account.
 type stranger struct{ email, phone string }
 
-// oldCost is that of the bcrypt hashes of the previous system.
-const oldCost = 10
+// oldCost is that of the bcrypt hashes of the previous system, or where only the answers count, the least.
+var oldCost = inLong(10, bcrypt.MinCost)
 
 // people makes n accounts of a kind, all with the password of the first administrator, and each with an address and a number that
 // nobody else has. Nobody can tell the kind by either.
@@ -79,9 +79,10 @@ func column(people []stranger, of func(stranger) string) []string {
 	return texts
 }
 
-// probe is a way to ask about somebody without being anybody, and how that is answered.
+// probe is a way to ask about somebody without being anybody, how that is answered, and how often.
 type probe struct {
 	name, route, status string
+	limit               int
 	body                func(r *rig, p stranger) object
 }
 
@@ -91,16 +92,22 @@ func registration(email, phone string) object {
 }
 
 var probes = []probe{
-	{"login", "/api/auth/login", "HTTP/1.1 401 ", func(_ *rig, p stranger) object {
+	{"login", "/api/auth/login", "HTTP/1.1 401 ", 5, func(_ *rig, p stranger) object {
 		return object{"email": p.email, "password": newPassword}
 	}},
-	{"login by number", "/api/auth/login", "HTTP/1.1 401 ", func(_ *rig, p stranger) object {
+	{"login by number", "/api/auth/login", "HTTP/1.1 401 ", 5, func(_ *rig, p stranger) object {
 		return object{"email": p.phone, "password": newPassword}
 	}},
-	{"reset", "/api/auth/request-reset", "HTTP/1.1 202 ", func(_ *rig, p stranger) object { return object{"email": p.email} }},
-	{"resend", "/api/auth/resend-verification", "HTTP/1.1 202 ", func(_ *rig, p stranger) object { return object{"email": p.email} }},
-	{"register", "/api/auth/register", "HTTP/1.1 202 ", func(r *rig, p stranger) object { return registration(p.email, r.newNumber()) }},
-	{"register a number", "/api/auth/register", "HTTP/1.1 202 ", func(r *rig, p stranger) object {
+	{"reset", "/api/auth/request-reset", "HTTP/1.1 202 ", 3, func(_ *rig, p stranger) object {
+		return object{"email": p.email}
+	}},
+	{"resend", "/api/auth/resend-verification", "HTTP/1.1 202 ", 3, func(_ *rig, p stranger) object {
+		return object{"email": p.email}
+	}},
+	{"register", "/api/auth/register", "HTTP/1.1 202 ", 3, func(r *rig, p stranger) object {
+		return registration(p.email, r.newNumber())
+	}},
+	{"register a number", "/api/auth/register", "HTTP/1.1 202 ", 3, func(r *rig, p stranger) object {
 		return registration(r.newEmail(), p.phone)
 	}},
 }
