@@ -21,7 +21,7 @@ import (
 )
 
 func newUsers() *cobra.Command {
-	return group("users", "Work with accounts", newUsersCreateAdmin(), newUsersStats())
+	return group("users", "Work with accounts", newUsersCreateAdmin(), newUsersStats(), newUsersAuditRetention())
 }
 
 // withUsers runs fn with the users module over an up-to-date schema.
@@ -113,4 +113,36 @@ func newUsersStats() *cobra.Command {
 			})
 		},
 	}
+}
+
+func newUsersAuditRetention() *cobra.Command {
+	var keep int
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "audit-retention",
+		Short: "Remove old months of the audit trail",
+		Long: "Remove the months of the audit trail that ended more than the given number of months ago, for good, and print them.\n" +
+			"The current month always stays.",
+		Example: "  tickr users audit-retention --keep-months 24 --dry-run",
+		Args:    usage(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if keep < 1 {
+				return fmt.Errorf("%w: --keep-months must be given, and be 1 or more", app.ErrUsage)
+			}
+			return withUsers(cmd, func(ctx context.Context, operator usersfx.Operator) error {
+				dropped, err := operator.ShortenAudit(ctx, keep, dryRun)
+				word := "removed"
+				if dryRun {
+					word = "would remove"
+				}
+				for _, month := range dropped {
+					fmt.Fprintln(cmd.OutOrStdout(), word, month.Format("2006-01"))
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().IntVar(&keep, "keep-months", 0, "how many full months to keep besides the current one (required)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be removed")
+	return cmd
 }

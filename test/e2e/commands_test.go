@@ -198,3 +198,37 @@ func TestOpenAPINeedsNoConfiguration(t *testing.T) {
 	require.Equal(t, 0, r.Code, r.ErrOut)
 	require.Contains(t, r.Out, `"/api/auth/register"`)
 }
+
+func TestAuditRetention(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Empty(t)
+	env := program.Standard(t, db.DSN)
+	require.Equal(t, 0, program.Run(t, "", env, "migrate", "up").Code)
+	for _, statement := range []string{
+		"CREATE TABLE users.audit_log_2020_01 PARTITION OF users.audit_log FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')",
+		"INSERT INTO users.audit_log (id, created_at, act, outcome, details) VALUES (gen_random_uuid(), '2020-01-15', 'login', 'failure', '{}')",
+	} {
+		_, err := db.Pool().Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	for _, args := range [][]string{{}, {"--keep-months", "0"}, {"--keep-months", "many"}} {
+		r := program.Run(t, "", env, append([]string{"users", "audit-retention"}, args...)...)
+		require.Equal(t, 2, r.Code, r.ErrOut)
+		requireOneLine(t, r.ErrOut)
+	}
+	left := func() (n int) {
+		require.NoError(t, db.Pool().QueryRow(t.Context(), "SELECT count(*) FROM users.audit_log").Scan(&n))
+		return n
+	}
+	r := program.Run(t, "", env, "users", "audit-retention", "--keep-months", "12", "--dry-run")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	require.Equal(t, "would remove 2020-01\n", r.Out)
+	require.Equal(t, 1, left())
+	r = program.Run(t, "", env, "users", "audit-retention", "--keep-months", "12")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	require.Equal(t, "removed 2020-01\n", r.Out)
+	require.Zero(t, left())
+	r = program.Run(t, "", env, "users", "audit-retention", "--keep-months", "12")
+	require.Equal(t, 0, r.Code, r.ErrOut)
+	require.Empty(t, r.Out)
+}

@@ -45,7 +45,7 @@ var Module = fx.Module("users",
 	),
 	fx.Provide(
 		newRepositories, newCache, newHasher, newAccessTokens, newSealer, metrics.NewMeter, newMailer, newTexter, application.NewBell,
-		newInstance, newFollower, newThrottles, newRequests, newService, application.NewRelay,
+		newInstance, newFollower, newThrottles, newRequests, newService, application.NewRelay, application.NewJanitor,
 		fx.Private,
 	),
 )
@@ -161,6 +161,7 @@ func newService(p serviceParams) (*application.Service, error) {
 	return application.New(application.Deps{
 		Tx: p.DB, Users: p.Stored.Users, Registrations: p.Stored.Registrations, OneTimeTokens: p.Stored.OneTimeTokens,
 		Sessions: p.Stored.Sessions, Outbox: p.Stored.Outbox, Audit: p.Stored.Audit, Changes: p.Stored.Changes, Throttles: p.Throttles, Instance: p.Instance,
+		Leftovers: p.Stored.Leftovers, Months: postgres.NewTrailMonths(p.DB),
 		Cache: p.Cache, Hasher: p.Hasher, AccessTokens: p.AccessTokens, Meter: p.Meter, RefreshKeys: refreshKeys, CodeKeys: codeKeys,
 		Sealer: p.Sealer, Pseudonyms: pseudonyms,
 		AccessTTL: p.Config.Tokens.AccessTTL, RefreshTTL: p.Config.Tokens.RefreshTTL,
@@ -196,7 +197,8 @@ func newThrottles(cfg config.Config, stored postgres.Repositories) application.T
 
 // newStartup returns what happens once the schema is there: the first administrator, and from then on what goes on in the background.
 func newStartup(
-	lc fx.Lifecycle, cfg config.Config, s *application.Service, relay *application.Relay, follower *application.Follower, logger *slog.Logger,
+	lc fx.Lifecycle, cfg config.Config, s *application.Service, relay *application.Relay, follower *application.Follower,
+	janitor application.Janitor, logger *slog.Logger,
 ) ([]startup.Task, error) {
 	admin := application.NewAdmin{
 		Email: cfg.Bootstrap.Email, Password: cfg.Bootstrap.Password.Reveal(), FirstName: "First", LastName: "Administrator",
@@ -218,8 +220,16 @@ func newStartup(
 			}
 			return err
 		}},
+		{Name: "prepare the audit trail", Run: func(ctx context.Context) error {
+			// Whatever is in the way, there is a place for all that is recorded.
+			if err := s.PrepareTrail(ctx); err != nil {
+				logger.WarnContext(ctx, "no months could be added to the audit trail", slog.Any("error", err))
+			}
+			return nil
+		}},
 		{Name: "start the mail relay", Run: background(lc, relay.Run)},
 		{Name: "follow other instances", Run: background(lc, follower.Run)},
+		{Name: "clean up", Run: background(lc, janitor.Run)},
 	}, nil
 }
 

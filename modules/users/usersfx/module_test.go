@@ -74,7 +74,7 @@ func (s *Module) TestGivesWhatItPromises() {
 	given := fx.Invoke(func(_ users.Directory, _ usersfx.Operator, g groups) {
 		s.Len(g.Migrations, 1)
 		s.Len(g.Routes, 1)
-		s.Len(g.Startup, 3)
+		s.Len(g.Startup, 5)
 		s.NotEmpty(g.Metrics)
 	})
 	fxtest.New(s.T(), surroundings(s.T(), s.db.Handle, nil), given).RequireStart().RequireStop()

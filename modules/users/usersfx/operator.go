@@ -3,6 +3,7 @@ package usersfx
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
@@ -21,6 +22,12 @@ func (o Operator) CreateAdmin(ctx context.Context, email, password, firstName, l
 
 // Stats counts the accounts of this moment.
 func (o Operator) Stats(ctx context.Context) (users.Stats, error) { return o.service.CountUsers(ctx) }
+
+// ShortenAudit removes the months of the audit trail that ended more than keep months ago, and returns them, the oldest first. A dry run
+// removes none.
+func (o Operator) ShortenAudit(ctx context.Context, keep int, dryRun bool) ([]time.Time, error) {
+	return o.service.ShortenTrail(ctx, keep, dryRun)
+}
 
 // IsInvalidInput reports whether an error says that a given value breaks a rule of users.
 func IsInvalidInput(err error) bool {

@@ -28,6 +28,7 @@ const (
 	ActCreate         Act = "create"          // by an administrator or an operator
 	ActDeactivate     Act = "deactivate"      //
 	ActReactivate     Act = "reactivate"      //
+	ActRemove         Act = "remove"          // nobody had proven the address
 	ActEndSessions    Act = "end_sessions"    // one or more, by their owner or an administrator
 
 	ActRequestReset        Act = "request_reset"        // by naming an address: of whom, the issuing of a token tells

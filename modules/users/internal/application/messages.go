@@ -17,6 +17,7 @@ type MessageKind string
 const (
 	MailVerifyEmail          MessageKind = "verify_email"
 	MailAlreadyRegistered    MessageKind = "already_registered"
+	MailDeactivated          MessageKind = "deactivated"
 	MailResetPassword        MessageKind = "reset_password"
 	MailPasswordChanged      MessageKind = "password_changed"
 	MailInvitation           MessageKind = "invitation"

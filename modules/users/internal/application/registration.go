@@ -48,8 +48,9 @@ func (r Registration) Validate() error {
 }
 
 // Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
-// account its owner is told by mail instead; the caller cannot see the difference, nor measure it: the password is hashed and the same
-// statements run in every case. It fails with *domain.InvalidError, *LimitedError or users.ErrOverloaded.
+// account its owner is told by mail instead, and of a deactivated one how to come back; the caller cannot see the difference, nor measure
+// it: the password is hashed and the same statements run in every case. It fails with *domain.InvalidError, *LimitedError or
+// users.ErrOverloaded.
 func (s *Service) Register(ctx context.Context, from domain.Origin, r Registration) error {
 	p, err := r.parse()
 	if err != nil {
@@ -62,7 +63,7 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 	if err != nil {
 		return err
 	}
-	return s.commit(ctx, func(ctx context.Context, after *effects) error {
+	attempt := func(ctx context.Context, after *effects) error {
 		if err := s.Users.InsertIfNew(ctx, domain.NewUser(s.NewID(), p.email, p.names, s.Now())); err != nil {
 			return err
 		}
@@ -83,6 +84,9 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 		}
 		if u.EmailVerified() || !u.IsActive() {
 			kind, token = MailAlreadyRegistered, ""
+			if !u.IsActive() {
+				kind = MailDeactivated
+			}
 			e.Outcome, e.Details = Failure, Details{"reason": "taken"}
 			r.ExpiresAt = now // noted all the same, and dropped with the old attempts: it takes the time that any takes
 		}
@@ -96,7 +100,13 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 			return err
 		}
 		return s.queueMail(ctx, kind, u.ID(), token, after)
-	})
+	}
+	err = s.commit(ctx, attempt)
+	if errors.Is(err, users.ErrNotFound) {
+		// The account was removed at this moment, as nobody had proven it: now it is new.
+		err = s.commit(ctx, attempt)
+	}
+	return err
 }
 
 // VerifyEmail activates the account with the password and names of the attempt whose mail carried the token, and voids the other

@@ -1,6 +1,7 @@
 package application_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -105,7 +106,11 @@ func TestRegisterTellsNothing(t *testing.T) {
 			require.Equal(t, 1, w.wakes)
 			sent := w.mails()
 			require.Len(t, sent, 1)
-			require.Equal(t, application.MailAlreadyRegistered, sent[0].Kind)
+			if before.IsActive() {
+				require.Equal(t, application.MailAlreadyRegistered, sent[0].Kind)
+			} else {
+				require.Equal(t, application.MailDeactivated, sent[0].Kind)
+			}
 			require.Equal(t, "Ana", sent[0].FirstName, "not the name the stranger gave")
 			require.Empty(t, sent[0].Token)
 			_, err := w.Registrations.Newest(t.Context(), before.ID())
@@ -221,4 +226,25 @@ func TestRegisterOverloaded(t *testing.T) {
 		}), users.ErrOverloaded)
 	})
 	require.Zero(t, w.wakes)
+}
+
+// vanishing is storage from which an account is removed between the two statements that look for it, once.
+type vanishing struct {
+	application.Users
+	once bool
+}
+
+func (v *vanishing) LockByEmail(ctx context.Context, email string) (*domain.User, error) {
+	if v.once {
+		v.once = false
+		return nil, users.ErrNotFound
+	}
+	return v.Users.LockByEmail(ctx, email)
+}
+
+func TestRegisteringWhatIsJustCleanedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Users = &vanishing{w.Users, true}
+	require.NotEmpty(t, w.register(password, "Ana", ""))
 }

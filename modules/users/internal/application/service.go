@@ -26,6 +26,8 @@ type Deps struct {
 	Changes       Changes
 	Instance      *Instance
 	Throttles     Throttles
+	Leftovers     Leftovers
+	Months        TrailMonths
 	Cache         Cache
 	Hasher        Hasher
 	AccessTokens  AccessTokens

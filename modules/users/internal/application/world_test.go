@@ -59,6 +59,7 @@ func newWorld(t *testing.T) *world {
 		Tx: ports.Tx, Users: ports.Users, Registrations: ports.Registrations, OneTimeTokens: ports.OneTimeTokens,
 		Sessions: ports.Sessions, Outbox: ports.Outbox, Audit: ports.Audit,
 		Changes: ports.Changes, Throttles: application.Unlimited{}, Instance: application.NewInstance(userstest.NewID),
+		Leftovers: ports.Leftovers, Months: ports.Months,
 		Cache: w.cache, Hasher: w.hasher, AccessTokens: userstest.AccessTokens{Now: w.clock.Now}, Meter: &w.meter,
 		RefreshKeys: []domain.RefreshKey{key}, CodeKeys: []domain.CodeKey{codeKey}, Sealer: sealer, Pseudonyms: pseudonyms,
 		AccessTTL: 15 * time.Minute, RefreshTTL: 720 * time.Hour,

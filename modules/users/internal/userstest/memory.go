@@ -29,6 +29,8 @@ type Ports struct {
 	Audit         application.Audit
 	Changes       application.Changes
 	Throttles     application.Throttles
+	Leftovers     application.Leftovers
+	Months        application.TrailMonths
 }
 
 // Memory is storage in memory, safe for concurrent use. A transaction holds all of it, so that transactions run one after the
@@ -50,13 +52,14 @@ type tables struct {
 	changes       map[int]sentChange // by the order in which they were announced
 	throttles     map[string]throttle
 	trusted       map[string]time.Time
+	months        map[time.Time]bool // of the audit trail
 }
 
 func (t tables) clone() tables {
 	return tables{
 		users: maps.Clone(t.users), registrations: maps.Clone(t.registrations), tokens: maps.Clone(t.tokens),
 		sessions: maps.Clone(t.sessions), outbox: maps.Clone(t.outbox), audit: maps.Clone(t.audit),
-		changes:   maps.Clone(t.changes),
+		changes: maps.Clone(t.changes), months: maps.Clone(t.months),
 		throttles: maps.Clone(t.throttles), trusted: maps.Clone(t.trusted),
 	}
 }
@@ -66,7 +69,7 @@ func NewMemory() *Memory {
 	return &Memory{tables: tables{
 		users: map[users.ID]domain.State{}, registrations: map[uuid.UUID]domain.Registration{}, tokens: map[tokenKey]domain.OneTimeToken{},
 		sessions: map[uuid.UUID]domain.SessionState{}, outbox: map[uuid.UUID]outboxRow{}, audit: map[uuid.UUID]application.AuditEntry{},
-		changes:   map[int]sentChange{},
+		changes: map[int]sentChange{}, months: map[time.Time]bool{},
 		throttles: map[string]throttle{}, trusted: map[string]time.Time{},
 	}}
 }
@@ -77,6 +80,7 @@ func (m *Memory) Ports() Ports {
 		Tx: m, Users: memoryUsers{m}, Registrations: memoryRegistrations{m}, OneTimeTokens: memoryTokens{m},
 		Sessions: memorySessions{m}, Outbox: memoryOutbox{m}, Audit: memoryAudit{m}, Changes: memoryChanges{m},
 		Throttles: memoryThrottles{m},
+		Leftovers: memoryLeftovers{m}, Months: memoryMonths{m},
 	}
 }
 
@@ -95,7 +99,7 @@ func (m *Memory) Snapshot() any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	copied := m.tables.clone()
-	copied.audit, copied.changes = nil, nil
+	copied.audit, copied.changes, copied.months = nil, nil, nil
 	return copied
 }
 

@@ -13,15 +13,16 @@ import (
 type sentChange struct {
 	application.Change
 	sender uuid.UUID
+	at     time.Time
 }
 
 // memoryChanges counts: as transactions run one after the other, a moment is how many changes there were.
 type memoryChanges struct{ m *Memory }
 
-func (r memoryChanges) Announce(ctx context.Context, sender uuid.UUID, _ time.Time, changes []application.Change) error {
+func (r memoryChanges) Announce(ctx context.Context, sender uuid.UUID, now time.Time, changes []application.Change) error {
 	return r.m.do(ctx, func(t tables) error {
 		for _, change := range changes {
-			t.changes[len(t.changes)] = sentChange{change, sender}
+			t.changes[len(t.changes)] = sentChange{change, sender, now}
 		}
 		return nil
 	})
@@ -44,7 +45,7 @@ func (r memoryChanges) Since(
 	}
 	err = r.m.do(ctx, func(t tables) error {
 		for n := seen; n < len(t.changes); n++ {
-			if sent := t.changes[n]; sent.sender != without {
+			if sent := t.changes[n]; sent.sender != without && sent.ID != uuid.Nil {
 				changes = append(changes, sent.Change)
 			}
 		}

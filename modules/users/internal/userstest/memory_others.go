@@ -188,6 +188,7 @@ type outboxRow struct {
 	due     time.Time
 	reason  string
 	dead    bool
+	died    time.Time
 }
 
 func (r memoryOutbox) Append(ctx context.Context, message application.Message) error {
@@ -226,8 +227,8 @@ func (r memoryOutbox) Retry(ctx context.Context, id uuid.UUID, next time.Time, r
 	return r.update(ctx, id, func(row *outboxRow) { row.due, row.reason = next, reason })
 }
 
-func (r memoryOutbox) Bury(ctx context.Context, id uuid.UUID, _ time.Time, reason string) error {
-	return r.update(ctx, id, func(row *outboxRow) { row.dead, row.reason = true, reason })
+func (r memoryOutbox) Bury(ctx context.Context, id uuid.UUID, now time.Time, reason string) error {
+	return r.update(ctx, id, func(row *outboxRow) { row.dead, row.died, row.reason = true, now, reason })
 }
 
 func (r memoryOutbox) Backlog(ctx context.Context) (backlog application.Backlog, err error) {

@@ -159,6 +159,18 @@ func TestAlreadyRegistered(t *testing.T) {
 	require.NotContains(t, string(raw), token)
 }
 
+func TestDeactivated(t *testing.T) {
+	t.Parallel()
+	c := testComposer(t, "no-reply@tickr.example")
+	raw, err := c.compose(sample(application.MailDeactivated), true)
+	require.NoError(t, err)
+	header, body := read(t, raw)
+	require.Equal(t, "Your account is deactivated", header.Get("Subject"))
+	require.Contains(t, body, "ask an administrator")
+	require.NotContains(t, body, "Ana")
+	require.NotContains(t, string(raw), token)
+}
+
 // Whatever a server takes, links can be read in the raw message.
 func TestEncodings(t *testing.T) {
 	t.Parallel()

@@ -34,6 +34,7 @@ var letters = map[application.MessageKind]letter{
 		path: "/verify-email", life: domain.RegistrationTTL, api: "/api/auth/verify-email", body: redeem,
 	},
 	application.MailAlreadyRegistered: {subject: "You already have an account", text: alreadyRegistered},
+	application.MailDeactivated:       {subject: "Your account is deactivated", text: deactivated},
 	application.MailResetPassword: {
 		subject: "Set a new password", text: resetPassword,
 		path: "/reset-password", life: domain.ResetTTL, api: "/api/auth/reset-password", body: redeemAndSet,
@@ -108,6 +109,20 @@ account: yours. Nothing was changed, and they were not told.
 
 If it was you, log in with the password you have. If you forgot it, ask for
 a new one at the login page:
+
+%s
+
+If it was not you, there is nothing to do.
+`
+
+const deactivated = `Hello,
+
+somebody tried to register at Tickr with this address. It belongs to an account
+that was deactivated, and stays reserved for it. Nothing was changed, and they
+were not told.
+
+If it was you and you want to come back, ask an administrator of Tickr to
+reactivate the account: your password is still the one it was.
 
 %s
 

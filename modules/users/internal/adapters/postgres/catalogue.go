@@ -66,6 +66,12 @@ func Catalogue(sample Sample) []inspect.Statement {
 		return sent()
 	}
 	const limit = application.DefaultLimit + 1
+	unused := func() []inspect.Query {
+		for _, after := range []*application.Cursor{nil, {CreatedAt: yesterday}} {
+			_, _ = r.Leftovers.Unverified(ctx, now, now, limit, after)
+		}
+		return sent()
+	}
 	trail := func() []inspect.Query {
 		for _, after := range []*application.Cursor{nil, {CreatedAt: now, ID: id}} {
 			_, _ = r.Audit.OfSubject(ctx, id, limit, after)
@@ -197,6 +203,30 @@ func Catalogue(sample Sample) []inspect.Statement {
 			Queries: sent(r.Throttles.Trust(ctx, sample.NewID.String(), now))},
 		{Name: "Throttles.Trusted", Purpose: "let its owner in to an account under attack", Indexes: []string{"PK_trusted_origins"},
 			Queries: sent(r.Throttles.Trusted(ctx, sample.Origin, now))},
+
+		{Name: "Leftovers.RemoveSessions", Purpose: "clean up", Indexes: []string{"idx_sessions_over", "PK_sessions"},
+			Queries: sent(r.Leftovers.RemoveSessions(ctx, now, limit))},
+		{Name: "Leftovers.RemoveRegistrations", Purpose: "clean up", Indexes: []string{"idx_registrations_expires", "PK_registrations"},
+			Queries: sent(r.Leftovers.RemoveRegistrations(ctx, now, limit))},
+		{Name: "Leftovers.RemoveTokens", Purpose: "clean up", Indexes: []string{"idx_one_time_tokens_expires_at", "UQ_one_time_tokens_token_hash"},
+			Queries: sent(r.Leftovers.RemoveTokens(ctx, now, limit))},
+		{Name: "Leftovers.RemoveLimits", Purpose: "clean up", Indexes: []string{"idx_throttles_resets_at", "PK_throttles"},
+			Queries: sent(r.Leftovers.RemoveLimits(ctx, now, limit))},
+		{Name: "Leftovers.RemoveOrigins", Purpose: "clean up", Indexes: []string{"idx_trusted_origins_until", "PK_trusted_origins"},
+			Queries: sent(r.Leftovers.RemoveOrigins(ctx, now, limit))},
+		{Name: "Leftovers.RemoveDeadMail", Purpose: "clean up", Indexes: []string{"idx_outbox_dead", "PK_outbox"},
+			Queries: sent(r.Leftovers.RemoveDeadMail(ctx, now, limit))},
+		{Name: "Leftovers.RemoveChanges", Purpose: "clean up", Indexes: []string{"idx_outbox_changes", "PK_outbox"},
+			Queries: sent(r.Leftovers.RemoveChanges(ctx, now, limit))},
+		{Name: "Leftovers.Unverified", Purpose: "find accounts that nobody has begun to use",
+			Indexes: []string{
+				"idx_users_unverified", "idx_registrations_user", "idx_registrations_expires", "PK_one_time_tokens", "idx_one_time_tokens_expires_at",
+			}, Queries: unused()},
+		{Name: "Leftovers.RemoveUnverified lock", Purpose: "remove such an account", Indexes: []string{"PK_users"},
+			Queries: sent(r.Leftovers.lockUnverified(ctx, id))},
+		{Name: "Leftovers.RemoveUnverified", Purpose: "remove such an account",
+			Indexes: []string{"PK_users", "idx_registrations_user", "PK_one_time_tokens"},
+			Queries: sent(r.Leftovers.removeUnused(ctx, id, now, now))},
 
 		{Name: "Outbox.Append", Purpose: "queue a message", Reason: onlyInserts,
 			Queries: sent(r.Outbox.Append(ctx, queued), r.Outbox.Append(ctx, asked))},

@@ -28,27 +28,29 @@ const crowd = `
 	INSERT INTO users.users (id, email, phone, password_hash, first_name, last_name, role, is_organizer, email_verified, phone_verified,
 		is_active, created_at, updated_at)
 	SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, 'user' || i || '@example.com',
-		CASE WHEN i % 3 = 0 THEN '+2162' || lpad(i::text, 7, '0') END, rpad('$argon2id$', 97, md5(i::text)), 'First' || i % 500, 'Last' || i % 900,
+		CASE WHEN i % 3 = 0 THEN '+2162' || lpad(i::text, 7, '0') END, CASE WHEN i % 10 <> 0 THEN rpad('$argon2id$', 97, md5(i::text)) END, 'First' || i % 500, 'Last' || i % 900,
 		CASE WHEN i % 1000 = 0 THEN 'ADMIN' WHEN i % 20 = 1 THEN 'ORGANIZER' ELSE 'PARTICIPANT' END,
-		i % 20 = 1, i % 10 <> 0 OR i % 1000 = 0, i % 6 = 0, i % 5 <> 0 OR i % 1000 = 0, $1::timestamp - (100000 - i) * interval '315 seconds', $1
+		i % 20 = 1, i % 10 <> 0 OR i % 1000 = 0, i % 6 = 0, i % 5 <> 2, $1::timestamp - (100000 - i) * interval '315 seconds', $1
 	FROM generate_series(1, 100000) i;
 	INSERT INTO users.sessions (id, user_id, token_hash, created_at, expires_at, ended_at)
 	SELECT gen_random_uuid(), id, sha256(id::text::bytea), created_at, created_at + interval '30 days', CASE WHEN is_active THEN created_at END
 	FROM users.users WHERE phone IS NOT NULL;
 	INSERT INTO users.registrations (id, user_id, token_hash, password_hash, first_name, last_name, created_at, expires_at)
-	SELECT gen_random_uuid(), id, sha256((id || '/' || n)::bytea), password_hash, first_name, last_name, created_at, created_at + interval '1 day'
+	SELECT gen_random_uuid(), id, sha256((id || '/' || n)::bytea), 'hash', first_name, last_name, created_at, created_at + interval '1 day'
 	FROM users.users, generate_series(1, 2) n WHERE NOT email_verified;
 	INSERT INTO users.one_time_tokens (user_id, purpose, token_hash, email, created_at, expires_at)
-	SELECT id, purpose, sha256((id || purpose)::bytea), email, created_at, $1::timestamp + interval '1 hour'
+	SELECT id, purpose, sha256((id || purpose)::bytea), email, created_at, $1::timestamp + CASE last_name WHEN 'Last0' THEN -1 ELSE 1 END * interval '1 hour'
 	FROM users.users, unnest(ARRAY['reset_password', 'accept_invitation', 'confirm_email', 'verify_phone']) purpose WHERE NOT email_verified;
 	INSERT INTO users.outbox (id, kind, user_id, created_at, due_at)
 	SELECT gen_random_uuid(), 'verify_email', id, created_at, created_at FROM users.users WHERE NOT email_verified;
 	INSERT INTO users.outbox (id, kind, subject_id, sender, created_at)
 	SELECT gen_random_uuid(), 'user_changed', id, id, created_at FROM users.users WHERE role = 'ADMIN';
+	INSERT INTO users.outbox (id, kind, user_id, created_at, due_at, dead_at)
+	SELECT gen_random_uuid(), 'verify_email', id, created_at, created_at, created_at FROM users.users WHERE role = 'ADMIN';
 	INSERT INTO users.audit_log (id, created_at, act, subject_id, outcome, details)
 	SELECT gen_random_uuid(), created_at, 'login', id, 'success', '{}' FROM users.users WHERE phone IS NOT NULL;
-	INSERT INTO users.throttles (key, used, most, resets_at) SELECT md5(i::text), i % 6, 5, $1::timestamp + i * interval '1 second' FROM generate_series(1, 100000) i;
-	INSERT INTO users.trusted_origins (key, until) SELECT md5(i::text), $1::timestamp + i * interval '1 second' FROM generate_series(1, 100000) i`
+	INSERT INTO users.throttles (key, used, most, resets_at) SELECT md5(i::text), i % 6, 5, $1::timestamp + (i - 100) * interval '1 second' FROM generate_series(1, 100000) i;
+	INSERT INTO users.trusted_origins (key, until) SELECT md5(i::text), $1::timestamp + (i - 100) * interval '1 second' FROM generate_series(1, 100000) i`
 
 // Plans holds every statement of the catalogue to the indexes it names, on a crowd.
 type Plans struct {

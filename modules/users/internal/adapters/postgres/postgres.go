@@ -47,6 +47,7 @@ type Repositories struct {
 	Audit         Audit
 	Changes       Changes
 	Throttles     Throttles
+	Leftovers     Leftovers
 }
 
 // NewRepositories returns the storage behind a database. It keeps prepared statements in connections.
@@ -61,7 +62,7 @@ func NewUnprepared(db DB) Repositories { return newRepositories(store{db, pgx.Qu
 func newRepositories(s store) Repositories {
 	return Repositories{
 		Users: Users{s}, Registrations: Registrations{s}, OneTimeTokens: OneTimeTokens{s}, Sessions: Sessions{s}, Outbox: Outbox{s},
-		Audit: Audit{s}, Changes: Changes{s}, Throttles: Throttles{s},
+		Audit: Audit{s}, Changes: Changes{s}, Throttles: Throttles{s}, Leftovers: Leftovers{s},
 	}
 }
 
@@ -74,6 +75,8 @@ var (
 	_ application.Audit         = Audit{}
 	_ application.Changes       = Changes{}
 	_ application.Throttles     = Throttles{}
+	_ application.Leftovers     = Leftovers{}
+	_ application.TrailMonths   = TrailMonths{}
 )
 
 // fault says what was attempted when a statement failed, and names the failures that callers know by their constraint.

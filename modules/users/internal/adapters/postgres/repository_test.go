@@ -29,6 +29,7 @@ func repositories(over func(postgres.DB) postgres.Repositories) *userstest.Repos
 		return userstest.Ports{
 			Tx: db, Users: stored.Users, Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens,
 			Sessions: stored.Sessions, Outbox: stored.Outbox, Audit: stored.Audit, Changes: stored.Changes, Throttles: stored.Throttles,
+			Leftovers: stored.Leftovers, Months: postgres.NewTrailMonths(db),
 		}
 	}}
 }

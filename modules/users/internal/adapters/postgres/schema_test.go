@@ -102,6 +102,8 @@ func (s *Schema) TestOneIndexForEachRule() {
 		`CREATE UNIQUE INDEX idx_users_email ON users.users USING btree (email)`,
 		`CREATE UNIQUE INDEX idx_users_phone ON users.users USING btree (phone) WHERE (phone IS NOT NULL)`,
 		`CREATE INDEX idx_users_role ON users.users USING btree (role, created_at DESC, id DESC)`,
+		`CREATE INDEX idx_users_unverified ON users.users USING btree (created_at, id) WHERE ((NOT email_verified) AND is_active AND ` +
+			`(password_hash IS NULL) AND ((role)::text = 'PARTICIPANT'::text))`,
 	}, s.sorted(s.lines(db, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'users' AND tablename = 'users'")))
 }
 

@@ -29,9 +29,14 @@ const (
 // sessionWorld is the use cases over PostgreSQL, with a clock that tests move.
 func sessionWorld(t *testing.T) (*application.Service, *userstest.Clock) {
 	t.Helper()
-	db := dbtest.New(t, postgres.Migrations())
-	stored := postgres.NewRepositories(db)
 	clock := userstest.NewClock()
+	return serviceOver(t, dbtest.New(t, postgres.Migrations()), clock), clock
+}
+
+// serviceOver is the use cases over a database.
+func serviceOver(t *testing.T, db *dbtest.DB, clock *userstest.Clock) *application.Service {
+	t.Helper()
+	stored := postgres.NewRepositories(db)
 	key, err := domain.NewRefreshKey("secret of the tests")
 	require.NoError(t, err)
 	sealer, err := domain.NewSealer("secret of the tests")
@@ -41,10 +46,11 @@ func sessionWorld(t *testing.T) (*application.Service, *userstest.Clock) {
 	return application.New(application.Deps{
 		Tx: db, Users: stored.Users, Registrations: stored.Registrations, OneTimeTokens: stored.OneTimeTokens, Sessions: stored.Sessions, Outbox: stored.Outbox,
 		Audit: stored.Audit, Changes: stored.Changes, Throttles: application.Unlimited{}, Instance: application.NewInstance(userstest.NewID),
+		Leftovers: stored.Leftovers, Months: postgres.NewTrailMonths(db),
 		Cache: userstest.NoCache{}, Hasher: &userstest.Hasher{}, AccessTokens: userstest.AccessTokens{Now: clock.Now}, Meter: new(userstest.Meter),
 		RefreshKeys: []domain.RefreshKey{key}, Sealer: sealer, Pseudonyms: pseudonyms, AccessTTL: 15 * time.Minute, RefreshTTL: sessionTTL,
 		Wake: func() {}, Now: clock.Now, NewID: userstest.NewID, Logger: slog.New(slog.DiscardHandler),
-	}), clock
+	})
 }
 
 // session is the model: what a family of refresh tokens must do, said as plainly as the contract says it.
