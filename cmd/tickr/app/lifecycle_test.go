@@ -132,7 +132,7 @@ func TestStopsInOrder(t *testing.T) {
 	for _, hook := range p.log.records(t, "OnStop hook executed") {
 		order = append(order, hook["callee"].(string))
 	}
-	for i, callee := range []string{"app.serve.", "httpapi.(*Requests).Close", "app.prepare.", "usersfx.background.", "usersfx.background.", "cache.(*Cache).Close", "database.(*Handle).Close", "telemetry.(*Tracing).Stop"} {
+	for i, callee := range []string{"app.serve.", "httpapi.(*Requests).Close", "app.prepare.", "usersfx.background.", "usersfx.background.", "usersfx.background.", "cache.(*Cache).Close", "database.(*Handle).Close", "telemetry.(*Tracing).Stop"} {
 		require.Contains(t, order[i], callee, order)
 	}
 }
@@ -152,7 +152,7 @@ func TestHangingRequestDoesNotKeepItFromStopping(t *testing.T) {
 	require.ErrorIs(t, p.stop(), context.DeadlineExceeded, "a request that was cut off is not a clean stop")
 	require.Less(t, time.Since(begin), app.StopTimeout)
 	require.Zero(t, <-cut)
-	require.Len(t, p.log.records(t, "OnStop hook executed"), 7, "what comes after was stopped, too")
+	require.Len(t, p.log.records(t, "OnStop hook executed"), 8, "what comes after was stopped, too")
 }
 
 func TestProfileDoesNotDelayTheStop(t *testing.T) {
