@@ -61,7 +61,7 @@ var hashing = regexp.MustCompile(`/(login|register|reset-password|password|email
 var values = object{
 	"email": "nobody@example.com", "newEmail": "nobody@example.com", "password": "wrong", "currentPassword": "wrong", "newPassword": "short",
 	"firstName": "", "lastName": "B", "phone": nil, "role": "PARTICIPANT", "token": "unknown", "refreshToken": "unknown", "code": "000000",
-	"reason": "none", "ids": []string{},
+	"reason": "\a", "ids": []string{},
 }
 
 func newInput(t *testing.T) *input {
