@@ -75,7 +75,7 @@ func (s *Defence) TestDeactivationWins() {
 		answers := make([]answer, len(requests))
 		atOnce(len(requests), func(i int) {
 			if i == 0 {
-				time.Sleep(rand.N(200 * time.Millisecond)) // so that it may come before, among and after those who hash
+				time.Sleep(rand.N(500 * time.Millisecond)) // so that it may come before, among and after those who hash
 			}
 			answers[i] = requests[i]()
 		})
