@@ -159,7 +159,12 @@ func (s Stanza) run(ctx context.Context, command string, options ...string) (out
 	if s.config != "" {
 		args = append(args, "--config="+s.config)
 	}
-	cmd := s.command(ctx, program, append(args, options...)...)
+	args = append(args, options...)
+	if command == "backup" {
+		// Whoever is served goes first.
+		program, args = "nice", append([]string{"-n", "5", program}, args...)
+	}
+	cmd := s.command(ctx, program, args...)
 	if s.environ != nil {
 		cmd.Env = append(cmd.Env, s.environ...)
 	}
