@@ -29,7 +29,7 @@ func TestFlippedByte(t *testing.T) {
 		file    string
 		command []string
 	}{
-		"base backup": {r.largest("archive/repo/backup", ".lz4"), []string{"backup", "check"}},
+		"base backup": {r.largest("archive/repo/backup", ""), []string{"backup", "check"}},
 		"WAL segment": {r.smallest("archive/repo/archive", ".lz4"), []string{"backup", "check"}}, // almost all zeros
 		"dump":        {r.largest("backups", ".dump"), []string{"backup", "verify", "latest"}},
 	} {

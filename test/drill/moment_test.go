@@ -54,6 +54,7 @@ func accounts(writes []write) []account {
 
 // TestExactlyWhatWasCommittedUpToTheMoment damages the data by statements without WHERE, destroys the data folder, and recovers.
 func TestExactlyWhatWasCommittedUpToTheMoment(t *testing.T) {
+	t.Parallel()
 	r := rehearse(t)
 	r.serve()
 	filled := at(1000, 100_000, 1_000_000)

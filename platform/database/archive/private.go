@@ -168,13 +168,15 @@ func (p private) setUp(conn *pgx.Conn) ([]setting, error) {
 	}, nil
 }
 
-// configuration of pgBackRest. Encryption also makes a changed byte show where compression alone would not care for it.
+// configuration of pgBackRest. Encryption also makes a changed byte show where compression alone would not care for it. In bundles the
+// thousand small files of a small database cost a few waits for the disk, which the server's commits wait for, too.
 const configuration = `[global]
 repo1-path=%[1]s/repo
 repo1-cipher-type=aes-256-cbc
 repo1-cipher-pass=%[2]s
 repo1-retention-full-type=time
 repo1-retention-full=30
+repo1-bundle=y
 log-path=%[1]s/log
 lock-path=%[1]s/lock
 spool-path=%[1]s/spool
