@@ -123,6 +123,25 @@ func TestLogInOverloaded(t *testing.T) {
 	}
 }
 
+// untouched is storage that nobody may ask for anything.
+type untouched struct {
+	application.Transactor
+	application.Throttles
+	application.Users
+}
+
+func TestWhoDoesNotEnterCostsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hasher.Full = users.ErrOverloaded
+	w.Tx, w.Throttles, w.Users = untouched{}, untouched{}, untouched{}
+	_, _, err := w.LogIn(t.Context(), userstest.Here, application.Credentials{Email: "ana@example.com", Password: password})
+	require.ErrorIs(t, err, users.ErrOverloaded)
+	require.ErrorIs(t, w.Register(t.Context(), userstest.Here, application.Registration{
+		Email: "ana@example.com", Password: password, FirstName: "Ana", LastName: "Trabelsi",
+	}), users.ErrOverloaded)
+}
+
 func TestAccessTokenDoesNotOutliveItsSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -38,6 +38,11 @@ func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) 
 	if err := c.Validate(); err != nil {
 		return Tokens{}, users.User{}, err
 	}
+	leave, err := s.Hasher.Enter(ctx)
+	if err != nil {
+		return Tokens{}, users.User{}, err
+	}
+	defer leave()
 	account := accountName(c.Email)
 	trusted, err := s.Throttles.Trusted(ctx, s.trustKey(account, from), s.Now())
 	if err != nil {

@@ -166,6 +166,8 @@ type Hasher struct {
 	Meanwhile func()
 	// Err, if set, is how both methods fail.
 	Err error
+	// Full, if set, is how Enter fails.
+	Full error
 
 	mu               sync.Mutex
 	hashes, verifies int
@@ -177,6 +179,9 @@ func (h *Hasher) Calls() (hashes, verifies int) {
 	defer h.mu.Unlock()
 	return h.hashes, h.verifies
 }
+
+// Enter implements application.Hasher.
+func (h *Hasher) Enter(context.Context) (leave func(), err error) { return func() {}, h.Full }
 
 // Hash implements application.Hasher. As with a salt, no two hashes are equal.
 func (h *Hasher) Hash(_ context.Context, p domain.Password) (string, error) {

@@ -28,6 +28,9 @@ const (
 
 	// maxPassword is the most octets that are compared with a hash. A password of ours has at most 128 code points, so 512.
 	maxPassword = 1024
+
+	// crowd is how many may be past Enter for each turn: enough that no turn waits for the database.
+	crowd = 4
 )
 
 // waitBuckets reach up to the longest wait.
@@ -44,6 +47,7 @@ type Options struct {
 type Hasher struct {
 	params  Params
 	maxWait time.Duration
+	inside  chan struct{}
 	turns   chan struct{}
 	waiting atomic.Int64
 	shed    prometheus.Counter
@@ -71,7 +75,8 @@ func New(o Options) *Hasher {
 		o.Params = DefaultParams
 	}
 	h := &Hasher{
-		params: o.Params, maxWait: o.MaxWait, turns: make(chan struct{}, o.Parallelism),
+		params: o.Params, maxWait: o.MaxWait,
+		inside: make(chan struct{}, crowd*o.Parallelism), turns: make(chan struct{}, o.Parallelism),
 		derive: argon2.IDKey, compareBcrypt: bcrypt.CompareHashAndPassword,
 	}
 	h.price.meet(work{argon: o.Params})
@@ -94,6 +99,14 @@ func New(o Options) *Hasher {
 		h.shed, h.waits, h.hashes,
 	}
 	return h
+}
+
+// Enter implements application.Hasher.
+func (h *Hasher) Enter(ctx context.Context) (leave func(), err error) {
+	if err := h.wait(ctx, h.inside); err != nil {
+		return nil, err
+	}
+	return func() { <-h.inside }, nil
 }
 
 // Hash implements application.Hasher. The hash has the hasher's parameters and a fresh salt.
@@ -181,7 +194,7 @@ func (h *Hasher) Outdated(p domain.Password, hash string) bool {
 	return err == nil && (stored.Params != h.params || len(stored.salt) != saltSize || len(stored.key) != keySize)
 }
 
-// key waits for a turn and derives a key from a password. It fails with users.ErrOverloaded when the turn takes too long to come.
+// key waits for a turn and derives a key from a password.
 func (h *Hasher) key(ctx context.Context, password string, p Params, salt []byte, size uint32) ([]byte, error) {
 	done, err := h.turn(ctx)
 	if err != nil {
@@ -193,7 +206,7 @@ func (h *Hasher) key(ctx context.Context, password string, p Params, salt []byte
 
 // turn waits for a turn and returns what ends it.
 func (h *Hasher) turn(ctx context.Context) (done func(), err error) {
-	if err := h.wait(ctx); err != nil {
+	if err := h.wait(ctx, h.turns); err != nil {
 		return nil, err
 	}
 	_, end := telemetry.Step(ctx, "hash password")
@@ -201,7 +214,8 @@ func (h *Hasher) turn(ctx context.Context) (done func(), err error) {
 	return func() { timer.ObserveDuration(); end(nil); <-h.turns }, nil
 }
 
-func (h *Hasher) wait(ctx context.Context) (err error) {
+// wait waits for one of so many places. It fails with users.ErrOverloaded when that takes too long.
+func (h *Hasher) wait(ctx context.Context, places chan<- struct{}) (err error) {
 	h.waiting.Add(1)
 	defer h.waiting.Add(-1)
 	defer prometheus.NewTimer(h.waits).ObserveDuration()
@@ -211,7 +225,7 @@ func (h *Hasher) wait(ctx context.Context) (err error) {
 	defer cancel()
 	if ctx.Err() == nil {
 		select {
-		case h.turns <- struct{}{}:
+		case places <- struct{}{}:
 			return nil
 		case <-ctx.Done():
 		}

@@ -212,6 +212,29 @@ func TestWaitIsBounded(t *testing.T) {
 	}
 }
 
+// Of those who come, only some are let in at a time. Nobody who is not waits longer than for a turn.
+func TestEnteringIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Options{Parallelism: 2, Params: cheap})
+		var leave func()
+		for range crowd * 2 {
+			var err error
+			leave, err = h.Enter(t.Context())
+			require.NoError(t, err)
+		}
+		start := time.Now()
+		_, err := h.Enter(t.Context())
+		require.ErrorIs(t, err, users.ErrOverloaded)
+		require.Equal(t, defaultMaxWait, time.Since(start))
+		_, err = h.Hash(t.Context(), domain.GivenPassword("a"))
+		require.NoError(t, err, "a turn for whoever is inside")
+		leave()
+		_, err = h.Enter(t.Context())
+		require.NoError(t, err)
+	})
+}
+
 func TestEndedContextCostsNothing(t *testing.T) {
 	t.Parallel()
 	h := New(Options{Params: cheap})
