@@ -273,9 +273,10 @@ func TestMemoryStaysBoundedUnderAnOverwriteStorm(t *testing.T) {
 	const maxMB, writers, overwrites = 1, 4, 3_000 // a MiB for each writer, into the 16 KiB of its shard
 	c, neighbour := open(t, Options{MaxMB: maxMB}), &source{user: sample()}
 	var group sync.WaitGroup
-	for range writers {
+	for writer := range writers {
 		group.Go(func() {
 			s := &source{user: sample()}
+			s.user.ID[15] = byte(writer) // in a stripe of its own: forgetting a neighbour in it costs a load
 			for i := range overwrites {
 				s.user.Version = int64(i)
 				s.user.LastName = strings.Repeat("a", i%500)
