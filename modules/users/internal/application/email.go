@@ -42,6 +42,9 @@ func (s *Service) RequestEmailChange(ctx context.Context, actor Actor, c EmailCh
 		return nil
 	}
 	return s.reauthenticated(ctx, actor, ActRequestEmailChange, "password", c.Password, isNew, func(ctx context.Context, u *domain.User, after *effects) error {
+		if err := s.Throttles.Take(ctx, s.emailChangeLimits(actor, email), s.Now()); err != nil {
+			return err
+		}
 		token, secret := domain.IssueToken(u, domain.ConfirmEmail, email.String(), s.Now())
 		if err := s.OneTimeTokens.Issue(ctx, token); err != nil {
 			return err

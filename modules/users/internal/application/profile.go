@@ -107,7 +107,8 @@ func (s *Service) DeactivateOwn(ctx context.Context, actor Actor) error {
 	return err
 }
 
-// deactivate ends the use of an account, all its sessions and whatever was issued for it.
+// deactivate ends the use of an account, all its sessions and its one-time tokens. Attempts to register it stay, and activate nothing
+// while it is deactivated.
 func (s *Service) deactivate(ctx context.Context, actor Actor, id users.ID, reason string) (users.User, error) {
 	return s.change(ctx, id, func(ctx context.Context, u *domain.User, after *effects) error {
 		if err := s.keepAnAdmin(ctx, u); err != nil {

@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/domain"
@@ -28,7 +29,7 @@ func (s *Service) reauthenticated(
 		}
 		if !ok {
 			if err := s.recordFailure(ctx, actor, act, &actor.ID, Details{"reason": "credentials"}); err != nil {
-				return err
+				return fmt.Errorf("%w: %w", errUnrecorded, err)
 			}
 			return wrong
 		}

@@ -66,6 +66,9 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 	}
 	hash, err := s.Hasher.Hash(ctx, p.password)
 	if err != nil {
+		if errors.Is(err, users.ErrOverloaded) {
+			s.giveBack(ctx, s.registerLimits(from))
+		}
 		return err
 	}
 	attempt := func(ctx context.Context, after *effects) error {

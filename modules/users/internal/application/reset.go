@@ -89,12 +89,15 @@ func (s *Service) mailToken(
 	return s.queueMail(ctx, kind, u.ID(), secret, after)
 }
 
+// maxResent bounds how many mails one request causes: others may have registered the address many times.
+const maxResent = 20
+
 func (s *Service) resendVerification(ctx context.Context, u *domain.User, after *effects) error {
 	attempts, err := s.Registrations.Live(ctx, u.ID(), s.Now())
 	if err != nil {
 		return err
 	}
-	for _, r := range attempts {
+	for _, r := range attempts[max(0, len(attempts)-maxResent):] {
 		token := domain.NewOneTimeToken()
 		if err := s.Registrations.Renew(ctx, r.ID, domain.HashToken(token), s.Now().Add(domain.RegistrationTTL)); err != nil {
 			return err

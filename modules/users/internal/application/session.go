@@ -3,6 +3,7 @@ package application
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -138,7 +139,7 @@ func (s *Service) refuseLogin(ctx context.Context, from domain.Origin, account s
 	}
 	details := Details{"reason": reason, "account": s.Pseudonyms.Pseudonym("account", account)}
 	if err := s.recordFailure(ctx, somebody(from), ActLogIn, subject, details); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnrecorded, err)
 	}
 	return why
 }

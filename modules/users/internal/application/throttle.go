@@ -98,6 +98,11 @@ func (s *Service) askLimits(kind MessageKind, email domain.Email) []Limit {
 	return []Limit{s.limit(string(kind), email.String(), 3, time.Hour)}
 }
 
+// emailChangeLimits bounds how often one user has mail sent to addresses of others, and how often one address gets it.
+func (s *Service) emailChangeLimits(actor Actor, email domain.Email) []Limit {
+	return append(s.askLimits(MailConfirmEmail, email), s.limit("email change", actor.ID.String(), 5, time.Hour))
+}
+
 // textLimits bounds what text messages cost, and how often a number is rung.
 func (s *Service) textLimits(actor Actor, number domain.Phone) []Limit {
 	return []Limit{
@@ -118,14 +123,17 @@ func (s *Service) giveBack(ctx context.Context, limits []Limit) {
 	}
 }
 
-// guess calls compare, which compares a password, as one use of the limits. Only a wrong password, or nobody left to hear the answer,
-// uses them up.
+// errUnrecorded: a guess was compared, and then what came of it could not be recorded.
+var errUnrecorded = errors.New("a guess could not be recorded")
+
+// guess calls compare, which compares a password, as one use of the limits. Only a wrong password uses them up, or one of which nobody
+// heard or kept the answer.
 func (s *Service) guess(ctx context.Context, limits []Limit, wrong error, compare func() error) error {
 	if err := s.take(ctx, limits...); err != nil {
 		return err
 	}
 	err := compare()
-	if !errors.Is(err, wrong) && ctx.Err() == nil {
+	if !errors.Is(err, wrong) && !errors.Is(err, errUnrecorded) && ctx.Err() == nil {
 		s.giveBack(ctx, limits)
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/modules/users/internal/adapters/httpapi"
+	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
 // newLimitedWorld is newWorld in which requests are limited, and so is everything else.
@@ -20,7 +21,7 @@ func newLimitedWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, requests.Close(t.Context())) })
 	w := newWorldOf(t, requests)
-	w.service.Throttles = w.memory.Ports().Throttles
+	w.service.Throttles, w.service.Cache = w.memory.Ports().Throttles, userstest.NoCache{}
 	return w
 }
 

@@ -23,8 +23,8 @@ func Routes(api huma.API, service *application.Service, requests *Requests) {
 	}
 	register(h, public("register", "POST", "/auth/register", "Register an account").accepted().limited(), h.register)
 	register(h, public("verifyEmail", "POST", "/auth/verify-email", "Verify an e-mail address"), h.verifyEmail)
-	register(h, public("resendVerification", "POST", "/auth/resend-verification", "Mail the link to verify an e-mail address again").accepted().limited(), h.resendVerification)
-	register(h, public("requestReset", "POST", "/auth/request-reset", "Ask for a link to a new password").accepted().limited(), h.requestReset)
+	register(h, public("resendVerification", "POST", "/auth/resend-verification", "Mail the link to verify an e-mail address again").accepted(), h.resendVerification)
+	register(h, public("requestReset", "POST", "/auth/request-reset", "Ask for a link to a new password").accepted(), h.requestReset)
 	register(h, public("resetPassword", "POST", "/auth/reset-password", "Set a password by a mailed token"), h.resetPassword)
 	register(h, public("confirmEmail", "POST", "/auth/confirm-email", "Confirm a new e-mail address"), h.confirmEmail)
 	register(h, public("logIn", "POST", "/auth/login", "Log in").fails(401, 403).limited(), h.logIn)
