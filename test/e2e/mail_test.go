@@ -291,7 +291,7 @@ func TestMailLeavesOnlyUnderTLS(t *testing.T) {
 func production(t *testing.T, db *dbtest.DB, s *mailServer) []string {
 	t.Helper()
 	return append(mailing(t, db, s),
-		"APP_ENV=production", "JWT_SECRET=a-secret-of-the-tests-and-of-nothing-else", "PUBLIC_URL=https://tickr.example",
+		"APP_ENV=production", "RATE_LIMITS=on", "JWT_SECRET=a-secret-of-the-tests-and-of-nothing-else", "PUBLIC_URL=https://tickr.example",
 		"MAIL_FROM=Tickr <no-reply@tickr.example>",
 	)
 }

@@ -50,7 +50,7 @@ func (r *rig) leave(i int) time.Duration {
 	began := time.Now()
 	r.instances[i].Signal(syscall.SIGTERM)
 
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: program.Patience}
 	said := []int{http.StatusOK} // before
 	for said[len(said)-1] != 0 {
 		said = append(said, status(&client, "http://"+r.hosts[i]+"/readyz"))

@@ -70,7 +70,7 @@ func newRigOn(postgres cluster, set ...string) *rig {
 	over := ""
 	r.link, over = newLink(t, r.postgres.DSN())
 	// Unless set says otherwise nothing is remembered, so that every request asks the database.
-	r.set = append(program.Standard(t, over), "CACHE_MAX_MB=0", "ACCESS_TOKEN_TTL=24h", "RATE_LIMITS=off", "SHUTDOWN_DELAY=300ms")
+	r.set = append(program.Standard(t, over), "CACHE_MAX_MB=0", "ACCESS_TOKEN_TTL=24h", "RATE_LIMITS=off", "SHUTDOWN_DELAY=1s")
 	r.set = append(r.set, set...)
 	for i := range 2 {
 		r.hosts = append(r.hosts, "127.0.0.1:"+program.FreePort(t))
