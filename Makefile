@@ -51,7 +51,7 @@ test-soak: ## Ask for half of what can be had, with a fault from time to time, a
 # One test after the other: they compare times.
 .PHONY: test-security
 test-security: ## Attack the program, and hold it to the figures of docs/operations/security.md
-	TICKR_SECURITY=1 TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format testname -- -count=1 -parallel 1 -timeout 60m ./test/security
+	TICKR_SECURITY=1 TICKR_TEST_PG=$(PG) $(GOTESTSUM) --format testname -- -count=1 -parallel 1 -timeout 150m ./test/security
 
 # Debian's names. Everything else runs without.
 DRILL_PACKAGES  := postgresql pgbackrest
