@@ -43,7 +43,7 @@ func newBackupArchive() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "archiving is on; any moment after %s can be recovered\n", first.Stop.Format(time.RFC3339))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "archiving is on; any moment from %s on can be recovered\n", first.Since().Format(time.RFC3339))
 			return err
 		},
 	}

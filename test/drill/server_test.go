@@ -100,6 +100,7 @@ func TestServerOfYourOwn(t *testing.T) {
 
 	o.must("pgbackrest --config=" + config + " --stanza=tickr stanza-create")
 	require.Contains(t, o.must("./tickr backup base --config "+config), "base ")
+	o.must(psql + `"SELECT pg_sleep(1)"`) // pgBackRest knows whole seconds
 	o.must(psql + `"CREATE TABLE notes AS SELECT 'good' AS text"`)
 	moment := strings.TrimSpace(o.must(psql + `"SELECT clock_timestamp()"`))
 	o.must(psql + `"UPDATE notes SET text = 'bad'"`)

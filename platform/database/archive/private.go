@@ -228,7 +228,7 @@ func alter(ctx context.Context, conn *pgx.Conn, settings []setting) error {
 // Target is the moment to recover, and by which road.
 type Target struct {
 	To       time.Time // transactions that were committed up to then, exactly then included; zero: all that there are
-	Base     string    // label of the base backup; empty: the newest that ended before To
+	Base     string    // label of the base backup; empty: the newest that To can be recovered from
 	Timeline string    // a number, "current" for that of the base backup; empty: the newest
 }
 
@@ -300,12 +300,12 @@ func before(bases []Base, moment time.Time) (label string, err error) {
 		return "", errors.New("the repository holds no base backup")
 	}
 	for _, b := range bases {
-		if moment.IsZero() || b.Stop.Before(moment) {
+		if moment.IsZero() || !moment.Before(b.Since()) {
 			label = b.Label
 		}
 	}
 	if label == "" {
-		return "", fmt.Errorf("the first base backup ended at %s: nothing before can be recovered", bases[0].Stop.Format(time.RFC3339))
+		return "", fmt.Errorf("the first moment that can be recovered is %s", bases[0].Since().Format(time.RFC3339))
 	}
 	return label, nil
 }

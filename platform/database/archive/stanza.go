@@ -50,10 +50,13 @@ func Configured(config, name string) Stanza {
 type Base struct {
 	Label       string
 	Kind        Kind
-	Start, Stop time.Time // in UTC; any moment after Stop can be recovered from it
+	Start, Stop time.Time // in UTC, without fractions of a second
 	Size        int64     // of the data folder, in bytes
 	Stored      int64     // what it added to the repository, in bytes
 }
+
+// Since is the first moment that can be recovered from the backup.
+func (b Base) Since() time.Time { return b.Stop.Add(time.Second) }
 
 // Bases returns the base backups of the repository, the oldest first.
 func (s Stanza) Bases(ctx context.Context) ([]Base, error) {

@@ -83,17 +83,17 @@ E
 	require.Equal(t, Incremental, bases[1].Kind)
 
 	for moment, want := range map[time.Time]string{
-		{}:                                 bases[1].Label,
-		bases[1].Stop.Add(time.Second):     bases[1].Label,
-		bases[1].Stop:                      bases[0].Label,
-		bases[0].Stop.Add(time.Nanosecond): bases[0].Label,
+		{}:                       bases[1].Label,
+		bases[1].Since():         bases[1].Label,
+		bases[1].Since().Add(-1): bases[0].Label,
+		bases[0].Since():         bases[0].Label,
 	} {
 		label, err := before(bases, moment)
 		require.NoError(t, err)
 		require.Equal(t, want, label)
 	}
-	_, err = before(bases, bases[0].Stop)
-	require.ErrorContains(t, err, "2026-11-23T19:25:43Z")
+	_, err = before(bases, bases[0].Since().Add(-1))
+	require.ErrorContains(t, err, "2026-11-23T19:25:44Z")
 	_, err = before(nil, time.Time{})
 	require.ErrorContains(t, err, "no base backup")
 }
