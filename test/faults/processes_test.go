@@ -26,7 +26,7 @@ const (
 
 // replace is a deploy: one instance after the other ends and begins anew, and no client notices.
 func replace(r *rig) {
-	asking := r.load(200)
+	asking := r.load(inLong(200, 40)) // fewer beside other tests: one instance alone must bear them
 	stops := inLong(20, 2)
 	var longest time.Duration
 	for n := range stops {
