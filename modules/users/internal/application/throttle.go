@@ -72,7 +72,7 @@ func (s *Service) registerLimits(from domain.Origin) []Limit {
 }
 
 // loginLimits bounds guesses at a password. They go by what was typed, whether or not there is such an account, and so tell nothing.
-// The second one, over all networks, does not count logins from where the owner has logged in before: strangers cannot lock them out.
+// The last one, over all networks, does not count logins from where the owner has logged in before: strangers cannot lock them out.
 func (s *Service) loginLimits(account string, from domain.Origin, trusted bool) []Limit {
 	limits := []Limit{
 		s.accountFromNetwork(account, from),

@@ -1,10 +1,8 @@
 package domain
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"math/big"
 	"time"
@@ -112,12 +110,8 @@ type CodeKey struct{ key *string }
 
 // NewCodeKey derives the key from the program's secret (HKDF, RFC 5869).
 func NewCodeKey(secret string) (CodeKey, error) {
-	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "tickr users phone code", sha256.Size)
-	if err != nil {
-		return CodeKey{}, fmt.Errorf("derive code key: %w", err)
-	}
-	text := string(key)
-	return CodeKey{&text}, nil
+	key, err := deriveKey(secret, "phone code")
+	return CodeKey{&key}, err
 }
 
 // hash binds a code to whom it was issued and what it proves. No two sets of parts join to the same text: an ID has 16 octets, and

@@ -1,11 +1,6 @@
 package domain
 
-import (
-	"crypto/hkdf"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-)
+import "encoding/hex"
 
 // PseudonymKey gives values a name by which they are recognised and not known: a keyed hash, as there are so few addresses and numbers
 // that a plain one tells them. It does not print, for the same reason as a RefreshToken.
@@ -13,12 +8,8 @@ type PseudonymKey struct{ key *string }
 
 // NewPseudonymKey derives the key from the program's secret (HKDF, RFC 5869).
 func NewPseudonymKey(secret string) (PseudonymKey, error) {
-	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "tickr users pseudonym", sha256.Size)
-	if err != nil {
-		return PseudonymKey{}, fmt.Errorf("derive pseudonym key: %w", err)
-	}
-	text := string(key)
-	return PseudonymKey{&text}, nil
+	key, err := deriveKey(secret, "pseudonym")
+	return PseudonymKey{&key}, err
 }
 
 // Pseudonym returns 32 hexadecimal digits, the same for the same value of the same kind. A kind holds no NUL.

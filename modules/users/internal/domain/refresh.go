@@ -1,13 +1,11 @@
 package domain
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"fmt"
 
 	"github.com/google/uuid"
 )
@@ -62,23 +60,12 @@ type RefreshKey struct{ successor, tag *string }
 
 // NewRefreshKey derives the key from the program's secret (HKDF, RFC 5869).
 func NewRefreshKey(secret string) (RefreshKey, error) {
-	derive := func(purpose string) (*string, error) {
-		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "tickr users refresh token "+purpose, sha256.Size)
-		if err != nil {
-			return nil, fmt.Errorf("derive refresh key: %w", err)
-		}
-		text := string(key)
-		return &text, nil
-	}
-	successor, err := derive("successor")
+	successor, err := deriveKey(secret, "refresh token successor")
 	if err != nil {
 		return RefreshKey{}, err
 	}
-	tag, err := derive("tag")
-	if err != nil {
-		return RefreshKey{}, err
-	}
-	return RefreshKey{successor: successor, tag: tag}, nil
+	tag, err := deriveKey(secret, "refresh token tag")
+	return RefreshKey{successor: &successor, tag: &tag}, err
 }
 
 // First returns the first token of a session, from 32 random bytes.

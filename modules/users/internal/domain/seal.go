@@ -3,8 +3,6 @@ package domain
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 )
@@ -17,11 +15,11 @@ type Sealer struct{ aeads []cipher.AEAD }
 func NewSealer(secrets ...string) (Sealer, error) {
 	var s Sealer
 	for _, secret := range secrets {
-		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "tickr users sealed secret", 32)
+		key, err := deriveKey(secret, "sealed secret")
 		if err != nil {
-			return Sealer{}, fmt.Errorf("derive sealing key: %w", err)
+			return Sealer{}, err
 		}
-		block, err := aes.NewCipher(key)
+		block, err := aes.NewCipher([]byte(key))
 		if err != nil {
 			return Sealer{}, fmt.Errorf("make sealing cipher: %w", err)
 		}
