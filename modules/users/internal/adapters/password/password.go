@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/tickr/tickr/modules/users"
@@ -56,8 +55,8 @@ type Hasher struct {
 	metrics []prometheus.Collector
 	price   price
 
-	// derive is argon2.IDKey and compareBcrypt that of bcrypt, except in tests that count or delay them.
-	derive        func(password, salt []byte, time, memory uint32, threads uint8, keySize uint32) []byte
+	// derive and compareBcrypt are replaced in tests that count or delay them.
+	derive        derivation
 	compareBcrypt func(hash, password []byte) error
 }
 
@@ -77,7 +76,7 @@ func New(o Options) *Hasher {
 	h := &Hasher{
 		params: o.Params, maxWait: o.MaxWait,
 		inside: make(chan struct{}, crowd*o.Parallelism), turns: make(chan struct{}, o.Parallelism),
-		derive: argon2.IDKey, compareBcrypt: bcrypt.CompareHashAndPassword,
+		derive: recycling(o.Params), compareBcrypt: bcrypt.CompareHashAndPassword,
 	}
 	h.price.meet(work{argon: o.Params})
 	h.shed = prometheus.NewCounter(prometheus.CounterOpts{
