@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/fx"
@@ -31,8 +32,21 @@ func newServe() *cobra.Command {
 	}
 }
 
+// gcPercent is how much the heap may grow between two collections, in percent of what is in use. Most of that holds no pointers (cached
+// profiles, the memory of hashing, buffers of connections): to collect twice as often as usual costs little and saves memory.
+const gcPercent = 50
+
+// collectOften sets gcPercent, unless GOGC asks for something else.
+func collectOften() {
+	const usual = 100
+	if percent := debug.SetGCPercent(gcPercent); percent != usual {
+		debug.SetGCPercent(percent)
+	}
+}
+
 // serve runs the program until ctx ends or a part of it fails.
 func serve(ctx context.Context, cfg config.Config, out io.Writer, logger *slog.Logger) error {
+	collectOften()
 	postgres := "as configured"
 	var private *embedded.Server
 	if cfg.Database.Private() {

@@ -39,13 +39,19 @@ func (c client) metric(series string) float64 {
 	return 0
 }
 
+func TestOperatorsSayHowOftenIsCollected(t *testing.T) {
+	t.Parallel()
+	p := start(t, append(program.Standard(t, dbtest.Empty(t).DSN), "GOGC=80")...)
+	require.InDelta(t, 80, p.operations().metric("go_gc_gogc_percent"), 0)
+}
+
 func TestMetricsMove(t *testing.T) {
 	t.Parallel()
 	p := start(t, program.Standard(t, dbtest.Empty(t).DSN)...)
 	ops := p.operations()
 	for series, want := range map[string]float64{
 		"tickr_users": 1, "tickr_users_active": 1, `tickr_users_by_role{role="ADMIN"}`: 1, `tickr_users_by_role{role="PARTICIPANT"}`: 0,
-		"tickr_users_signups_24h": 1, "tickr_db_pool_connections_max": 20,
+		"tickr_users_signups_24h": 1, "tickr_db_pool_connections_max": 20, "go_gc_gogc_percent": 50,
 	} {
 		require.InDelta(t, want, ops.metric(series), 0, series)
 	}

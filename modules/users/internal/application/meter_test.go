@@ -20,6 +20,19 @@ func (refusing) Take(context.Context, []application.Limit, time.Time) error {
 	return &application.LimitedError{RetryAfter: time.Minute}
 }
 
+func TestLoginsThatAreSentAwayAreCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	leave, err := w.EnterToLogIn(t.Context())
+	require.NoError(t, err)
+	leave()
+	require.Empty(t, w.meter.Logins(), "LogIn counts it")
+	w.hasher.Full = users.ErrOverloaded
+	_, err = w.EnterToLogIn(t.Context())
+	require.ErrorIs(t, err, users.ErrOverloaded)
+	require.Equal(t, []application.LoginOutcome{application.LoginOverloaded}, w.meter.Logins())
+}
+
 // TestEveryLoginIsCountedOnce, by what came of it.
 func TestEveryLoginIsCountedOnce(t *testing.T) {
 	t.Parallel()

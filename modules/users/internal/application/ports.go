@@ -119,8 +119,7 @@ var ErrBadHash = errors.New("stored password hash is unreadable or beyond its li
 // Hasher turns passwords into hashes. Hash and Verify wait for a free processor and fail with users.ErrOverloaded when that takes
 // too long.
 type Hasher interface {
-	// Enter waits until so few are between Enter and leave that their turns come soon. What everybody may ask for begins with it, before
-	// it costs the database anything: whoever is sent away has cost nothing. It fails with users.ErrOverloaded.
+	// Enter waits until so few are between Enter and leave that their turns come soon. It fails with users.ErrOverloaded.
 	Enter(ctx context.Context) (leave func(), err error)
 	// Hash returns a PHC string.
 	Hash(ctx context.Context, p domain.Password) (string, error)

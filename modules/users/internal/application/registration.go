@@ -56,11 +56,6 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 	if err != nil {
 		return err
 	}
-	leave, err := s.Hasher.Enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
 	if err := s.take(ctx, s.registerLimits(from)...); err != nil {
 		return err
 	}

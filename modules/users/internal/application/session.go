@@ -31,6 +31,19 @@ func (c Credentials) Validate() error {
 	return invalid.Err()
 }
 
+// Enter waits until so few have entered that the passwords of all are hashed soon. What everybody may ask for and hashes one comes
+// between Enter and leave: whoever is sent away, with users.ErrOverloaded, has cost nothing.
+func (s *Service) Enter(ctx context.Context) (leave func(), err error) { return s.Hasher.Enter(ctx) }
+
+// EnterToLogIn is Enter before LogIn: it counts the logins that are sent away.
+func (s *Service) EnterToLogIn(ctx context.Context) (leave func(), err error) {
+	leave, err = s.Enter(ctx)
+	if err != nil {
+		s.Meter.LogIn(loginOutcome(err))
+	}
+	return leave, err
+}
+
 // LogIn starts a session. It fails with users.ErrInvalidCredentials for every wrong pair, after the hashing that an unknown address
 // costs too, whatever kind of hash is stored; with users.ErrDeactivated or users.ErrEmailNotVerified only after the right password;
 // with *domain.InvalidError, *LimitedError or users.ErrOverloaded.
@@ -39,11 +52,6 @@ func (s *Service) LogIn(ctx context.Context, from domain.Origin, c Credentials) 
 	if err := c.Validate(); err != nil {
 		return Tokens{}, users.User{}, err
 	}
-	leave, err := s.Hasher.Enter(ctx)
-	if err != nil {
-		return Tokens{}, users.User{}, err
-	}
-	defer leave()
 	account := accountName(c.Email)
 	trusted, err := s.Throttles.Trusted(ctx, s.trustKey(account, from), s.Now())
 	if err != nil {

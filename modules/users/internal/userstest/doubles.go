@@ -171,6 +171,7 @@ type Hasher struct {
 
 	mu               sync.Mutex
 	hashes, verifies int
+	inside           int
 }
 
 // Calls returns how often each method was called.
@@ -180,8 +181,26 @@ func (h *Hasher) Calls() (hashes, verifies int) {
 	return h.hashes, h.verifies
 }
 
+// Inside returns how many have entered and not left.
+func (h *Hasher) Inside() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.inside
+}
+
 // Enter implements application.Hasher.
-func (h *Hasher) Enter(context.Context) (leave func(), err error) { return func() {}, h.Full }
+func (h *Hasher) Enter(context.Context) (leave func(), err error) {
+	if h.Full != nil {
+		return nil, h.Full
+	}
+	move := func(by int) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.inside += by
+	}
+	move(1)
+	return func() { move(-1) }, nil
+}
 
 // Hash implements application.Hasher. As with a salt, no two hashes are equal.
 func (h *Hasher) Hash(_ context.Context, p domain.Password) (string, error) {

@@ -147,3 +147,22 @@ func TestOverload(t *testing.T) {
 		})
 	}
 }
+
+// Those for whom there is no place are sent away before anything is done for them: their body is not looked at.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t)
+	c.hasher.Full = fmt.Errorf("wait for a place: %w", users.ErrOverloaded)
+	for _, route := range []string{"POST /api/auth/register", "POST /api/auth/login"} {
+		for _, body := range []string{"{}", "no JSON"} {
+			a := c.send(route, "", body)
+			a.problem(http.StatusServiceUnavailable, "overloaded")
+			require.Equal(t, "2", a.Header().Get("Retry-After"))
+		}
+	}
+	require.Zero(t, c.hasher.Inside())
+	c.hasher.Full = nil
+	require.Equal(t, http.StatusUnprocessableEntity, c.send("POST /api/auth/login", "", "{}").Code)
+	require.Equal(t, http.StatusBadRequest, c.send("POST /api/auth/register", "", "no JSON").Code)
+	require.Zero(t, c.hasher.Inside(), "everybody has left")
+}

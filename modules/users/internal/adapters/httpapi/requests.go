@@ -60,6 +60,23 @@ func (r *Requests) ofNetwork(ctx context.Context) error {
 	return r.take(ctx, "network "+originOf(ctx).Network())
 }
 
+// entrance waits for a place among those who use a route.
+type entrance func(ctx context.Context) (leave func(), err error)
+
+// admitOneOf lets a request pass once there is a place for it. Before its body is looked at: of thousands who wait, each costs little
+// more than a connection.
+func (h handlers) admitOneOf(enter entrance) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		leave, err := enter(ctx.Context())
+		if err != nil {
+			httpserver.WriteError(h.api, ctx, err)
+			return
+		}
+		defer leave()
+		next(ctx)
+	}
+}
+
 // limitNetwork lets a request pass that nobody has to be logged in for.
 func (h handlers) limitNetwork(ctx huma.Context, next func(huma.Context)) {
 	if err := h.requests.ofNetwork(ctx.Context()); err != nil {

@@ -21,13 +21,13 @@ func Routes(api huma.API, service *application.Service, requests *Requests) {
 	public := func(id, method, path, summary string) route {
 		return route{id: id, method: method, path: path, summary: summary, tag: "auth"}
 	}
-	register(h, public("register", "POST", "/auth/register", "Register an account").accepted().limited(), h.register)
+	register(h, public("register", "POST", "/auth/register", "Register an account").accepted().crowded(service.Enter), h.register)
 	register(h, public("verifyEmail", "POST", "/auth/verify-email", "Verify an e-mail address"), h.verifyEmail)
 	register(h, public("resendVerification", "POST", "/auth/resend-verification", "Mail the link to verify an e-mail address again").accepted(), h.resendVerification)
 	register(h, public("requestReset", "POST", "/auth/request-reset", "Ask for a link to a new password").accepted(), h.requestReset)
 	register(h, public("resetPassword", "POST", "/auth/reset-password", "Set a password by a mailed token"), h.resetPassword)
 	register(h, public("confirmEmail", "POST", "/auth/confirm-email", "Confirm a new e-mail address"), h.confirmEmail)
-	register(h, public("logIn", "POST", "/auth/login", "Log in").fails(401, 403).limited(), h.logIn)
+	register(h, public("logIn", "POST", "/auth/login", "Log in").fails(401, 403).crowded(service.EnterToLogIn), h.logIn)
 	register(h, public("refresh", "POST", "/auth/refresh", "Exchange a refresh token").fails(401), h.refresh)
 	register(h, public("refreshToken", "POST", "/auth/refresh-token", "Exchange a refresh token (old path)").deprecated().fails(401), h.refresh)
 	register(h, public("logOut", "POST", "/auth/logout", "End a session").noContent(), h.logOut)
@@ -75,16 +75,18 @@ type route struct {
 	status                         int
 	errors                         []int
 	old, rejectUnknownQuery        bool
-	ownLimits                      bool
+	enter                          entrance
 }
 
 func (r route) accepted() route           { r.status = http.StatusAccepted; return r }
 func (r route) created() route            { r.status = http.StatusCreated; return r }
 func (r route) noContent() route          { r.status = http.StatusNoContent; return r }
 func (r route) deprecated() route         { r.old = true; return r }
-func (r route) limited() route            { r.ownLimits = true; return r } // by its use case, not by Requests
 func (r route) strictQuery() route        { r.rejectUnknownQuery = true; return r }
 func (r route) fails(status ...int) route { r.errors = append(r.errors, status...); return r }
+
+// crowded bounds by enter how many use the route at once. Its use case limits how often, not Requests.
+func (r route) crowded(enter entrance) route { r.enter = enter; return r }
 
 // register adds a route to the API, guarded by its use case.
 func register[I, O any](h handlers, r route, handler func(context.Context, *I) (*O, error)) {
@@ -105,7 +107,9 @@ func register[I, O any](h handlers, r route, handler func(context.Context, *I) (
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 		op.Middlewares = huma.Middlewares{h.guard(r.useCase)}
 		op.Description = "Allowed to: " + allowed(r.useCase) + "."
-	case !r.ownLimits:
+	case r.enter != nil:
+		op.Middlewares = huma.Middlewares{h.admitOneOf(r.enter)}
+	default:
 		op.Middlewares = huma.Middlewares{h.limitNetwork}
 	}
 	if strings.Contains(r.path, "{id}") {

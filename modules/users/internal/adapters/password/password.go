@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	defaultMaxWait = 4 * time.Second
+	defaultMaxWait = 3500 * time.Millisecond
 	saltSize       = 16
 	keySize        = 32
 
@@ -38,7 +38,7 @@ var waitBuckets = []float64{.001, .005, .01, .05, .1, .25, .5, 1, 2, 4, 5}
 // Options adjusts a Hasher. The zero value of each means its default.
 type Options struct {
 	Parallelism int           // passwords hashed at once; default GOMAXPROCS
-	MaxWait     time.Duration // for one's turn; default 4 s
+	MaxWait     time.Duration // for a place or a turn; default 3.5 s
 	Params      Params        // of new hashes; default DefaultParams
 }
 
