@@ -144,4 +144,5 @@ func TestKilledWithPostgreSQL(t *testing.T) {
 	require.Less(t, longest, within(startTime))
 	onlyFailed(t, log, 0, http.StatusServiceUnavailable) // until it is ready
 	require.Equal(t, load.Verdict{}, load.Check(t, attach().open(), log))
+	require.Equal(t, 0, p.Stop(syscall.SIGTERM), "and its PostgreSQL: their folder is removed")
 }

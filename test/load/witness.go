@@ -72,10 +72,16 @@ func (l *Load) prepare(ctx context.Context, db *database.Handle) error {
 	return nil
 }
 
+// logIn asks again for as long as the program has no time for it: it belongs to the preparation, whatever else the machine does.
 func (l *Load) logIn(email string) (id, token string, err error) {
 	var a answer
-	if err := l.exchange(&a, "", "POST", "/api/auth/login", object{"email": email, "password": l.o.Password}, nil); err != nil {
-		return "", "", fmt.Errorf("log in: %w", err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		if err := l.exchange(&a, "", "POST", "/api/auth/login", object{"email": email, "password": l.o.Password}, nil); err != nil {
+			return "", "", fmt.Errorf("log in: %w", err)
+		}
+		if a.Status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			break
+		}
 	}
 	if a.Status != http.StatusOK {
 		return "", "", fmt.Errorf("log in: %s", a.Outcome())
