@@ -38,6 +38,20 @@ const (
 	AskedVerification MessageKind = "asked_verification"
 )
 
+// Lane is the kinds of messages that wait for the same thing. Each is handed over apart from the others: a mail server that is slow or
+// away holds up no code.
+type Lane []MessageKind
+
+// The lanes of the outbox. Every kind is in one.
+var (
+	LaneAsked = Lane{AskedReset, AskedVerification}
+	LaneTexts = Lane{TextPhoneCode}
+	LaneMails = Lane{
+		MailVerifyEmail, MailAlreadyRegistered, MailDeactivated, MailResetPassword, MailPasswordChanged, MailInvitation, MailConfirmEmail,
+		MailAddressTaken, MailEmailChangeRequested, MailEmailChanged, MailPhoneMoved,
+	}
+)
+
 // Message waits in the outbox to be handed over.
 type Message struct {
 	ID          uuid.UUID
@@ -56,8 +70,8 @@ func (m Message) tokenLabel() []byte { return m.ID[:] }
 // Outbox stores messages in the transaction that causes them, to be handed over after.
 type Outbox interface {
 	Append(ctx context.Context, m Message) error
-	// Lease returns a message that is due and hides it from others until the given time. It fails with users.ErrNotFound.
-	Lease(ctx context.Context, now, until time.Time) (Message, error)
+	// Lease returns a message of the lane that is due and hides it from others until the given time. It fails with users.ErrNotFound.
+	Lease(ctx context.Context, lane Lane, now, until time.Time) (Message, error)
 	// Delivered removes a message.
 	Delivered(ctx context.Context, id uuid.UUID) error
 	// Retry makes a message due again at next; reason says what went wrong, without addresses.

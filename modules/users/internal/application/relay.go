@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tickr/tickr/modules/users"
@@ -24,17 +25,39 @@ const (
 	relayAttempts = 50
 )
 
+// lanes are who hands over what of the outbox, and how many do so at once.
+var lanes = []struct {
+	Lane
+	workers int
+}{{LaneAsked, 1}, {LaneTexts, 2}, {LaneMails, 4}}
+
+// bell tells a worker that there is something for it.
+type bell chan struct{}
+
+// ring never blocks.
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default: // the worker has not yet come for the last time
+	}
+}
+
 // Bell tells a relay that there is something in the outbox.
-type Bell struct{ rung chan struct{} }
+type Bell struct{ lanes []bell }
 
 // NewBell returns a bell for one relay.
-func NewBell() Bell { return Bell{make(chan struct{}, 1)} }
+func NewBell() Bell {
+	var b Bell
+	for range lanes {
+		b.lanes = append(b.lanes, make(bell, 1))
+	}
+	return b
+}
 
 // Ring never blocks.
 func (b Bell) Ring() {
-	select {
-	case b.rung <- struct{}{}:
-	default: // the relay has not yet come for the last time
+	for _, lane := range b.lanes {
+		lane.ring()
 	}
 }
 
@@ -52,34 +75,59 @@ func NewRelay(service *Service, mailer Mailer, texter Texter, bell Bell) *Relay 
 	return &Relay{service: service, mailer: mailer, texter: texter, bell: bell}
 }
 
-// Run empties the outbox until ctx ends. The message under way then is finished first, which takes a few seconds at most.
+// Run empties the outbox until ctx ends. The messages under way then are finished first, which takes a few seconds at most.
 func (r *Relay) Run(ctx context.Context) {
+	var workers sync.WaitGroup
+	for i, lane := range lanes {
+		woken := r.bell.lanes[i]
+		for range lane.workers {
+			mine, next := woken, make(bell, 1)
+			workers.Go(func() { r.work(ctx, lane.Lane, mine, next) })
+			woken = next
+		}
+	}
+	workers.Wait()
+}
+
+// work hands over messages of a lane when it is woken, and every now and then. As soon as it has one it wakes the next worker, who may
+// find another.
+func (r *Relay) work(ctx context.Context, lane Lane, woken, next bell) {
 	poll := time.NewTicker(relayPoll)
 	defer poll.Stop()
 	broken := false
 	for {
-		err := r.Drain(ctx)
+		err := r.drain(ctx, lane, next.ring)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil && !broken {
-			r.service.Logger.WarnContext(ctx, "outbox cannot be read, mail waits", slog.Any("error", err))
+			r.service.Logger.WarnContext(ctx, "outbox cannot be read, messages wait", slog.Any("error", err))
 		}
 		broken = err != nil
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.bell.rung:
+		case <-woken:
 		case <-poll.C:
 		}
 	}
 }
 
-// Drain hands over all that is due. It fails only when ctx ends (the message under way is finished first, as by Run) or the outbox
-// cannot be read or written; a message that cannot be handed over stays for later.
+// Drain hands over all that is due, one message after the other. It fails only when ctx ends (the message under way is finished first,
+// as by Run) or the outbox cannot be read or written; a message that cannot be handed over stays for later.
 func (r *Relay) Drain(ctx context.Context) error {
+	for _, lane := range lanes {
+		if err := r.drain(ctx, lane.Lane, func() {}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain is Drain for a lane. It calls found for each message that is due.
+func (r *Relay) drain(ctx context.Context, lane Lane, found func()) error {
 	for ctx.Err() == nil {
-		err := r.sendNext(ctx)
+		err := r.sendNext(ctx, lane, found)
 		if errors.Is(err, users.ErrNotFound) {
 			return nil
 		}
@@ -91,14 +139,15 @@ func (r *Relay) Drain(ctx context.Context) error {
 }
 
 // sendNext leases a message, hands it over and notes what came of it. It fails with users.ErrNotFound when none is due.
-func (r *Relay) sendNext(ctx context.Context) error {
+func (r *Relay) sendNext(ctx context.Context, lane Lane, found func()) error {
 	sending, cancel := outlast(ctx, relayGrace)
 	defer cancel()
 	now := r.service.Now()
-	m, err := r.service.Outbox.Lease(sending, now, now.Add(relayLease))
+	m, err := r.service.Outbox.Lease(sending, lane, now, now.Add(relayLease))
 	if err != nil {
 		return err
 	}
+	found()
 	failure := r.send(sending, m)
 
 	// A message that was handed over must not be sent again because the program stops just then.

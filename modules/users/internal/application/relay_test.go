@@ -4,6 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +20,7 @@ import (
 
 	"github.com/tickr/tickr/modules/users"
 	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/modules/users/internal/userstest"
 )
 
@@ -32,7 +40,7 @@ func (w *world) due() map[uuid.UUID]bool {
 	w.t.Helper()
 	due := map[uuid.UUID]bool{}
 	for {
-		m, err := w.Outbox.Lease(w.t.Context(), w.clock.Now(), w.clock.Now().Add(time.Hour))
+		m, err := w.Outbox.Lease(w.t.Context(), application.LaneMails, w.clock.Now(), w.clock.Now().Add(time.Hour))
 		if err != nil {
 			require.ErrorIs(w.t, err, users.ErrNotFound)
 			return due
@@ -170,12 +178,12 @@ func TestRelayReportsABrokenOutbox(t *testing.T) {
 			w.mailer.Fail = fail
 			w.memory.BreakIn(statement)
 			err := w.relay.Drain(t.Context())
-			if statement == 2 { // reading the user is about one mail: it waits, like any that cannot be sent
+			if statement == 4 { // reading the user is about one mail: it waits, like any that cannot be sent
 				require.NoError(t, err, name)
 				continue
 			}
 			if err == nil {
-				require.Equal(t, 5, statement, name)
+				require.Equal(t, 7, statement, name)
 				break
 			}
 			require.ErrorIs(t, err, userstest.ErrBroken, name)
@@ -235,9 +243,10 @@ func TestRelayStopsBeforeItStarts(t *testing.T) {
 	require.Empty(t, w.mailer.Sent())
 }
 
-// A stop comes while a mail is handed over: it is finished and noted, and the next one stays for the next program.
-func TestRelayFinishesTheMailUnderWay(t *testing.T) {
+// A stop comes while mails are handed over: they are finished and noted, and the next one stays for the next program.
+func TestRelayFinishesTheMailsUnderWay(t *testing.T) {
 	t.Parallel()
+	const workers = 4
 	for name, tt := range map[string]struct {
 		takes   time.Duration
 		failure error
@@ -254,10 +263,14 @@ func TestRelayFinishesTheMailUnderWay(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t)
 				ana := w.account("ana@example.com")
-				first, second := w.queue(ana.ID, "first"), w.queue(ana.ID, "second")
-				sends := 0
+				var underWay []application.Message
+				for range workers {
+					underWay = append(underWay, w.queue(ana.ID, "under way"))
+				}
+				next := w.queue(ana.ID, "next")
+				var sends atomic.Int32
 				slow := mailerFunc(func(ctx context.Context, _ application.Mail) error {
-					sends++
+					sends.Add(1)
 					select {
 					case <-time.After(tt.takes):
 						return tt.failure
@@ -278,17 +291,72 @@ func TestRelayFinishesTheMailUnderWay(t *testing.T) {
 				cancel()
 				<-stopped
 				require.Equal(t, tt.stops, time.Since(told))
-				require.Equal(t, 1, sends)
+				require.EqualValues(t, workers, sends.Load())
 
-				due := map[uuid.UUID]bool{second.ID: true}
-				if tt.dueIn > 0 {
-					due[first.ID] = true
+				due := map[uuid.UUID]bool{next.ID: true}
+				for _, m := range underWay {
+					if tt.dueIn > 0 {
+						due[m.ID] = true
+					}
 				}
 				w.clock.Advance(tt.dueIn)
 				require.Equal(t, due, w.due())
 			})
 		})
 	}
+}
+
+// A mail server that answers nobody holds up mail alone: codes go out, and what was asked for is done.
+func TestLanesDoNotHoldEachOtherUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ana := w.account("ana@example.com")
+		silent := mailerFunc(func(ctx context.Context, _ application.Mail) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		relay := application.NewRelay(w.Service, silent, w.texter, w.bell)
+		ctx, cancel := context.WithCancel(t.Context())
+		var stopped sync.WaitGroup
+		stopped.Go(func() { relay.Run(ctx) })
+		for range 20 {
+			w.queue(ana.ID, "held up")
+		}
+		w.bell.Ring()
+		synctest.Wait()
+
+		require.NoError(t, w.RequestPhoneCode(t.Context(), actorOf(ana), application.PhoneNumber{Phone: "+21620123456"}))
+		require.NoError(t, w.RequestReset(t.Context(), userstest.Here, application.Address{Email: "ana@example.com"}))
+		w.bell.Ring()
+		synctest.Wait()
+		require.Len(t, w.texter.Sent(), 1)
+		asked, err := w.OneTimeTokens.Has(t.Context(), ana.ID, domain.ResetPassword)
+		require.NoError(t, err)
+		require.True(t, asked)
+		cancel()
+		stopped.Wait()
+	})
+}
+
+// Every kind of message is in one lane.
+func TestLanesAreComplete(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "messages.go", nil, 0)
+	require.NoError(t, err)
+	var kinds []application.MessageKind
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "MessageKind" {
+				value, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+				require.NoError(t, err)
+				kinds = append(kinds, application.MessageKind(value))
+			}
+		}
+		return true
+	})
+	require.NotEmpty(t, kinds)
+	require.ElementsMatch(t, kinds, slices.Concat(application.LaneAsked, application.LaneTexts, application.LaneMails))
 }
 
 type mailerFunc func(context.Context, application.Mail) error

@@ -198,9 +198,11 @@ func (r memoryOutbox) Append(ctx context.Context, message application.Message) e
 	})
 }
 
-func (r memoryOutbox) Lease(ctx context.Context, now, until time.Time) (leased application.Message, err error) {
+func (r memoryOutbox) Lease(ctx context.Context, lane application.Lane, now, until time.Time) (leased application.Message, err error) {
 	err = r.m.do(ctx, func(t tables) error {
-		due := slices.DeleteFunc(slices.Collect(maps.Values(t.outbox)), func(row outboxRow) bool { return row.dead || row.due.After(now) })
+		due := slices.DeleteFunc(slices.Collect(maps.Values(t.outbox)), func(row outboxRow) bool {
+			return row.dead || row.due.After(now) || !slices.Contains(lane, row.message.Kind)
+		})
 		if len(due) == 0 {
 			return users.ErrNotFound
 		}

@@ -120,7 +120,7 @@ func (s *RepositorySuite) TestTransactionRollsBackEverything() {
 	s.Require().NoError(err, "what was taken is back")
 	_, err = s.db.Sessions.ByID(s.ctx, other)
 	s.Require().ErrorIs(err, users.ErrNotFound)
-	_, err = s.db.Outbox.Lease(s.ctx, day, day.Add(time.Minute))
+	_, err = s.db.Outbox.Lease(s.ctx, application.LaneMails, day, day.Add(time.Minute))
 	s.Require().ErrorIs(err, users.ErrNotFound)
 }
 

@@ -53,7 +53,7 @@ func (s *RepositorySuite) TestChanges() {
 // TestChangesAreNotMail checks that nobody tries to send one.
 func (s *RepositorySuite) TestChangesAreNotMail() {
 	s.announce(s.ctx, NewID(), 2)
-	_, err := s.db.Outbox.Lease(s.ctx, day.AddDate(100, 0, 0), day.AddDate(101, 0, 0))
+	_, err := s.db.Outbox.Lease(s.ctx, application.LaneMails, day.AddDate(100, 0, 0), day.AddDate(101, 0, 0))
 	s.Require().ErrorIs(err, users.ErrNotFound)
 	backlog, err := s.db.Outbox.Backlog(s.ctx)
 	s.Require().NoError(err)

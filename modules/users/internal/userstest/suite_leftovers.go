@@ -171,7 +171,7 @@ func (s *RepositorySuite) TestUnverifiedAccounts() {
 	s.Require().ErrorIs(s.removeUnverified(first.ID, before, now), users.ErrNotFound)
 	_, err := s.db.Users.ByID(s.ctx, first.ID)
 	s.Require().ErrorIs(err, users.ErrNotFound)
-	_, err = s.db.Outbox.Lease(s.ctx, day, day.Add(time.Minute))
+	_, err = s.db.Outbox.Lease(s.ctx, application.LaneMails, day, day.Add(time.Minute))
 	s.Require().ErrorIs(err, users.ErrNotFound, "its mail goes with it")
 	s.Equal([]users.ID{second.ID, third.ID}, find(10, nil))
 }

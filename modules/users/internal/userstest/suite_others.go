@@ -1,6 +1,7 @@
 package userstest
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -218,8 +219,9 @@ func (s *RepositorySuite) TestEndingAllSessions() {
 // TestOutbox checks when a mail is leased and to how many, and how it is put off and removed.
 func (s *RepositorySuite) TestOutbox() {
 	u := s.insert(state("ana@example.com"))
+	all := slices.Concat(application.LaneMails, application.LaneTexts, application.LaneAsked)
 	lease := func(at time.Duration) (application.Message, error) {
-		return s.db.Outbox.Lease(s.ctx, day.Add(at), day.Add(at+time.Minute))
+		return s.db.Outbox.Lease(s.ctx, all, day.Add(at), day.Add(at+time.Minute))
 	}
 	_, err := lease(0)
 	s.Require().ErrorIs(err, users.ErrNotFound)
@@ -266,6 +268,10 @@ func (s *RepositorySuite) TestOutbox() {
 		s.Require().NoError(err)
 		s.Equal(3, got.Attempts)
 	})
+	s.Run("only of its lane", func() {
+		_, err := s.db.Outbox.Lease(s.ctx, application.LaneTexts, day.Add(1000*time.Hour), day.Add(1001*time.Hour))
+		s.Require().ErrorIs(err, users.ErrNotFound)
+	})
 	s.Run("a buried mail is never due again", func() {
 		s.Require().NoError(s.db.Outbox.Bury(s.ctx, second.ID, day.Add(3*time.Hour), strings.Repeat("é", 501)))
 		_, err := lease(1000 * time.Hour)
@@ -288,7 +294,7 @@ func (s *RepositorySuite) TestBacklog() {
 	s.Require().NoError(s.db.Outbox.Append(s.ctx, first))
 	s.Equal(application.Backlog{Waiting: 2, FirstDue: day}, backlog())
 
-	_, err := s.db.Outbox.Lease(s.ctx, day, day.Add(time.Hour))
+	_, err := s.db.Outbox.Lease(s.ctx, application.LaneMails, day, day.Add(time.Hour))
 	s.Require().NoError(err)
 	s.Equal(application.Backlog{Waiting: 2, FirstDue: second.CreatedAt}, backlog())
 	s.Require().NoError(s.db.Outbox.Bury(s.ctx, first.ID, day, "refused"))

@@ -183,7 +183,7 @@ func (s *RepositorySuite) TestRaceMailIsLeasedToOneWorker() {
 	}
 	outcomes := race(workers, func(int) (o outcome) {
 		for {
-			m, err := s.db.Outbox.Lease(s.ctx, day, day.Add(time.Minute))
+			m, err := s.db.Outbox.Lease(s.ctx, application.LaneMails, day, day.Add(time.Minute))
 			if err != nil {
 				o.err = err
 				return o

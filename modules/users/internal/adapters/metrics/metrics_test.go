@@ -87,7 +87,7 @@ tickr_users_outbox_waiting %d
 	}
 	holds(queued.Add(90*time.Second), 2, "90", 0)
 	holds(queued.Add(-time.Second), 2, "0", 0)
-	m, err := outbox.Lease(t.Context(), queued, queued.Add(time.Hour))
+	m, err := outbox.Lease(t.Context(), application.LaneMails, queued, queued.Add(time.Hour))
 	require.NoError(t, err)
 	require.NoError(t, outbox.Bury(t.Context(), m.ID, queued, "refused"))
 	holds(queued.Add(time.Minute), 1, "60", 1)

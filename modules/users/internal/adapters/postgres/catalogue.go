@@ -65,6 +65,12 @@ func Catalogue(sample Sample) []inspect.Statement {
 		}
 		return sent()
 	}
+	leases := func() []inspect.Query {
+		for _, lane := range []application.Lane{application.LaneMails, application.LaneTexts, application.LaneAsked} {
+			_, _ = r.Outbox.Lease(ctx, lane, now, now)
+		}
+		return sent()
+	}
 	const limit = application.DefaultLimit + 1
 	unused := func() []inspect.Query {
 		for _, after := range []*application.Cursor{nil, {CreatedAt: yesterday}} {
@@ -230,8 +236,8 @@ func Catalogue(sample Sample) []inspect.Statement {
 
 		{Name: "Outbox.Append", Purpose: "queue a message", Reason: onlyInserts,
 			Queries: sent(r.Outbox.Append(ctx, queued), r.Outbox.Append(ctx, asked))},
-		{Name: "Outbox.Lease", Purpose: "take the message that is due first", Indexes: []string{"idx_outbox_mail", "PK_outbox"},
-			Queries: sent(r.Outbox.Lease(ctx, now, now))},
+		{Name: "Outbox.Lease", Purpose: "take the message of a lane that is due first", Indexes: []string{"idx_outbox_mail", "idx_outbox_not_mail", "PK_outbox"},
+			Queries: leases()},
 		{Name: "Outbox.Delivered", Purpose: "remove what was sent", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Delivered(ctx, message.ID))},
 		{Name: "Outbox.Retry", Purpose: "put a message off", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Retry(ctx, message.ID, now, text))},
 		{Name: "Outbox.Bury", Purpose: "give a message up", Indexes: []string{"PK_outbox"}, Queries: sent(r.Outbox.Bury(ctx, message.ID, now, text))},

@@ -38,9 +38,10 @@ func (r Outbox) Append(ctx context.Context, m application.Message) error {
 }
 
 // Lease implements application.Outbox.
-func (r Outbox) Lease(ctx context.Context, now, until time.Time) (application.Message, error) {
+func (r Outbox) Lease(ctx context.Context, lane application.Lane, now, until time.Time) (application.Message, error) {
 	conn := r.db.Conn(ctx)
 	due := conn.NewSelect().Model((*outboxRow)(nil)).Column("id").Where("o.dead_at IS NULL").Where("o.due_at <= ?", now).
+		Where("o.kind IN (?)", bun.List(lane)).
 		OrderExpr("o.due_at, o.id").Limit(1).For("UPDATE SKIP LOCKED")
 	var row outboxRow
 	err := conn.NewUpdate().Model(&row).Set("due_at = ?", until).Set("attempts = o.attempts + 1").

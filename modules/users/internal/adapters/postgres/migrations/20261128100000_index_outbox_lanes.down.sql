@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_outbox_not_mail;
