@@ -20,6 +20,13 @@ const (
 	maxHeaderBytes  = 32 << 10
 	bodyReadTimeout = 5 * time.Second
 
+	// Of the bodies that are larger than smallBodyBytes, or do not say how large
+	// they are, largeBodies are in memory at a time. Thousands of connections
+	// could fill it otherwise.
+	smallBodyBytes = 32 << 10
+	largeBodies    = 16
+	largeBodyWait  = time.Second
+
 	// requestTimeout ends the context of a request. It is shorter than the
 	// time to write, so that its 503 still reaches the client.
 	requestTimeout = 10 * time.Second
@@ -29,24 +36,31 @@ const (
 	idleTimeout    = 60 * time.Second
 )
 
+// bodies are the places of those that are large.
+type bodies chan struct{}
+
 // requireReadable lets through requests whose query and body can be read at
 // all. It reads the body, so that every route has the same limits and the
 // context of the request ends when its client goes away: net/http notices that
 // only once the body is read.
-func requireReadable(c *gin.Context) {
+func (large bodies) requireReadable(c *gin.Context) {
 	if c.FullPath() == "" {
 		return // nothing there: 404 or 405, whatever was sent
 	}
 	problem := checkQuery(c.Request.URL.RawQuery)
 	if problem == nil && c.Request.ContentLength != 0 {
-		problem = bufferBody(c)
+		var release func()
+		release, problem = large.buffer(c)
+		defer release()
 	}
 	if problem != nil {
 		// The rest of a refused body may be under way and would be taken for
 		// the next request.
 		c.Header("Connection", "close")
 		problem.write(c)
+		return
 	}
+	c.Next()
 }
 
 func checkQuery(raw string) *Problem {
@@ -66,29 +80,44 @@ func checkQuery(raw string) *Problem {
 	return nil
 }
 
-func bufferBody(c *gin.Context) *Problem {
+// buffer reads the body. The place that it may take is released when the
+// request is answered.
+func (large bodies) buffer(c *gin.Context) (release func(), problem *Problem) {
+	release = func() {}
 	if c.Request.ContentLength > maxBodyBytes {
-		return tooLarge()
+		return release, tooLarge()
+	}
+	const unknown = -1
+	if length := c.Request.ContentLength; length == unknown || length > smallBodyBytes {
+		select {
+		case large <- struct{}{}:
+			release = func() { <-large }
+		case <-time.After(largeBodyWait):
+			return release, unavailable
+		}
 	}
 	// A writer that knows no deadline, as in a handler test, has no slow client.
 	connection := http.NewResponseController(c.Writer)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyReadTimeout))
-	body, err := io.ReadAll(io.LimitReader(c.Request.Body, maxBodyBytes+1))
+	var whole bytes.Buffer
+	whole.Grow(max(int(c.Request.ContentLength), 0) + bytes.MinRead)
+	_, err := whole.ReadFrom(io.LimitReader(c.Request.Body, maxBodyBytes+1))
+	body := whole.Bytes()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return standard(http.StatusRequestTimeout, "The body did not arrive in time.")
+		return release, standard(http.StatusRequestTimeout, "The body did not arrive in time.")
 	case err != nil:
-		return standard(http.StatusBadRequest, "The body ended too early.")
+		return release, standard(http.StatusBadRequest, "The body ended too early.")
 	case len(body) > maxBodyBytes:
-		return tooLarge()
+		return release, tooLarge()
 	case len(body) > 0 && !isPlainJSON(c.Request.Header):
-		return standard(http.StatusUnsupportedMediaType, "The body must be sent as application/json in UTF-8, not compressed.")
+		return release, standard(http.StatusUnsupportedMediaType, "The body must be sent as application/json in UTF-8, not compressed.")
 	}
 	// Only now: net/http reads on after a body that was refused, and would wait
 	// for as long as the client likes.
 	_ = connection.SetReadDeadline(time.Time{})
 	c.Request.Body = io.NopCloser(bytes.NewReader(body))
-	return nil
+	return release, nil
 }
 
 func tooLarge() *Problem {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,28 @@ func TestBodySize(t *testing.T) {
 		s.send(t, http.MethodDelete, "/api/people/1", textBody(size), "Content-Type", "application/json").
 			problem(t, http.StatusRequestEntityTooLarge, "payload_too_large")
 	}
+}
+
+// Large bodies are few at a time, and small ones do not wait for them.
+func TestLargeBodiesAreFew(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const places = 16
+	large := strings.Repeat(" ", 100<<10) + "{}"
+	var held sync.WaitGroup
+	for range places {
+		held.Go(func() { s.post(t, "/api/fail/wait", large) }) // for 10 s
+	}
+	time.Sleep(time.Second)
+	started := time.Now()
+	small := `{"text":"small"}`
+	require.Equal(t, http.StatusOK, s.post(t, "/api/text", small+strings.Repeat(" ", 32<<10-1-len(small))).StatusCode)
+	require.Less(t, time.Since(started), 3*time.Second)
+	refused := s.post(t, "/api/text", textBody(mebibyte))
+	refused.problem(t, http.StatusServiceUnavailable, "unavailable")
+	require.NotEmpty(t, refused.Header.Get("Retry-After"))
+	held.Wait()
+	require.Equal(t, http.StatusOK, s.post(t, "/api/text", textBody(mebibyte)).StatusCode)
 }
 
 func TestChunkedBody(t *testing.T) {

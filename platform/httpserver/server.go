@@ -90,7 +90,7 @@ func New(o Options) (*Server, error) {
 	engine.HandleMethodNotAllowed = true
 	engine.UseRawPath = true // an encoded slash is no separator: a proxy in front does not take it for one either
 	engine.RedirectTrailingSlash = false
-	engine.Use(observer.observe, recoverPanics, allowOrigins, requireReadable)
+	engine.Use(observer.observe, recoverPanics, allowOrigins, make(bodies, largeBodies).requireReadable)
 	engine.NoRoute(standard(http.StatusNotFound, "There is nothing at this address.").write)
 	engine.NoMethod(standard(http.StatusMethodNotAllowed, "This address does not answer that method.").write)
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,12 +46,7 @@ func TestLoginFlood(t *testing.T) {
 	end := time.Now().Add(lasts)
 	var watching sync.WaitGroup
 	var peak int
-	watching.Go(func() {
-		for time.Now().Before(end) {
-			peak = max(peak, r.resident())
-			time.Sleep(100 * time.Millisecond)
-		}
-	})
+	watching.Go(func() { peak = r.peak(end) })
 	var reads sample
 	watching.Go(func() {
 		for time.Now().Before(end) {
@@ -78,12 +74,44 @@ func TestLoginFlood(t *testing.T) {
 	t.Logf("%d clients for %v: %.1f logins/s of %.1f hashes/s, %d sheds, the slowest answer after %v; %d reads, p99 %v; %d MiB resident, %d MiB idle",
 		clients, lasts, rate, bare, log.shed.Load(), log.slowest, len(reads), p99, peak, idle)
 	require.Empty(t, log.wrong)
-	require.LessOrEqual(t, peak, idle+runtime.NumCPU()*hashMiB+spareMiB)
 	require.Positive(t, log.loggedIn.Load())
 	if long {
+		require.LessOrEqual(t, peak, idle+runtime.NumCPU()*hashMiB+spareMiB)
 		require.LessOrEqual(t, log.slowest, mostWait)
 		require.LessOrEqual(t, p99, mostRead)
 		require.GreaterOrEqual(t, rate, leastWork*bare)
+	}
+	r.noFaults()
+}
+
+// TestFloodOfLargeBodies: nor do those who log in with all that a body may hold.
+func TestFloodOfLargeBodies(t *testing.T) {
+	if !long {
+		t.Parallel()
+	}
+	clients, lasts := inLong(1000, 100), inLong(20*time.Second, 2*time.Second)
+	r := newRig(t, 1)
+	r.http.Transport = &http.Transport{MaxIdleConnsPerHost: clients}
+	idle := r.resident()
+	body := guess(program.AdminEmail, program.AdminPassword)
+	body += strings.Repeat(" ", 1<<20-len(body))
+	end := time.Now().Add(lasts)
+	var watching sync.WaitGroup
+	var peak int
+	watching.Go(func() { peak = r.peak(end) })
+	var log floodLog
+	atOnce(clients, func(int) {
+		for time.Now().Before(end) {
+			log.note(r.send(0, "POST /api/auth/login", "", body), end)
+		}
+	})
+	watching.Wait()
+	t.Logf("%d clients for %v: %d logins, %d sheds, the slowest answer after %v; %d MiB resident, %d MiB idle",
+		clients, lasts, log.loggedIn.Load(), log.shed.Load(), log.slowest, peak, idle)
+	require.Empty(t, log.wrong)
+	require.Positive(t, log.loggedIn.Load())
+	if long {
+		require.LessOrEqual(t, peak, idle+runtime.NumCPU()*hashMiB+spareMiB)
 	}
 	r.noFaults()
 }
@@ -131,6 +159,15 @@ func hashesPerSecond() float64 {
 		}
 	})
 	return float64(done.Load()) / time.Since(begin).Seconds()
+}
+
+// peak returns the most memory of the first instance until then, in MiB.
+func (r *rig) peak(end time.Time) (peak int) {
+	for time.Now().Before(end) {
+		peak = max(peak, r.resident())
+		time.Sleep(100 * time.Millisecond)
+	}
+	return peak
 }
 
 var residentKiB = regexp.MustCompile(`(?m)^VmRSS:\s*(\d+) kB$`)
