@@ -283,7 +283,7 @@ func (in *input) cursors() {
 		return into[struct{ Meta struct{ NextCursor string } }](in.t, a).Meta.NextCursor
 	}
 	lists := []string{
-		"/api/users?limit=1", "/api/users?limit=1&role=PARTICIPANT", "/api/users/" + newForger(in.t, in.root).claims["sub"].(string) + "/audit?limit=1",
+		"/api/users?limit=1", "/api/users?limit=1&role=PARTICIPANT", "/api/users?limit=1&sort=email", "/api/users?limit=1&sort=-lastLoginAt", "/api/users/" + newForger(in.t, in.root).claims["sub"].(string) + "/audit?limit=1",
 	}
 	var all []string
 	for _, list := range lists {

@@ -1,6 +1,7 @@
 package application
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -20,14 +21,15 @@ type Filter struct {
 	CreatedTo     *time.Time // inclusive
 }
 
-// Page is a part of a list: Limit users after After, or after the first Offset when After is nil.
+// Page is a part of a list in an order: Limit users after After, or after the first Offset when After is nil.
 type Page struct {
+	Order  Order
 	Limit  int
 	Offset int
-	After  *Cursor
+	After  *Place
 }
 
-// Cursor is a position in a list, between two users.
+// Cursor is a position among what is read by age alone, such as an audit trail.
 type Cursor struct {
 	CreatedAt time.Time
 	ID        users.ID
@@ -48,8 +50,8 @@ func ParseCursor(text string) (Cursor, *domain.Violation) {
 	if !ok {
 		return Cursor{}, &domain.Violation{Code: domain.CodeInvalid, Message: "is not a cursor of this list"}
 	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))).UTC() //nolint:gosec // undoes the conversion of String
-	if at.Year() < 1970 || at.Year() > 9999 {
+	at, ok := storedTime(int64(binary.BigEndian.Uint64(raw))) //nolint:gosec // undoes the conversion of String
+	if !ok {
 		return Cursor{}, &domain.Violation{Code: domain.CodeInvalid, Message: "is not a cursor of this list"}
 	}
 	return Cursor{CreatedAt: at, ID: users.ID(raw[8:])}, nil
@@ -63,15 +65,16 @@ const (
 	MaxOffset = 1_000_000
 )
 
-// Listing asks for a part of the list of users: by page number, or by the cursor that an earlier answer gave.
+// Listing asks for a part of the list of users: by page number, or by the cursor that an earlier answer gave in the same order.
 type Listing struct {
 	Filter
-	Page   int // from 1
-	Limit  int // 1 to MaxLimit
+	Order  Order // the zero value: NewestFirst
+	Page   int   // from 1
+	Limit  int   // 1 to MaxLimit
 	Cursor string
 }
 
-// Listed is a part of the list of users, newest first.
+// Listed is a part of the list of users.
 type Listed struct {
 	Users []users.User
 	Total int64 // of all that match the filter
@@ -88,7 +91,7 @@ func checkLimit(invalid *domain.InvalidError, limit int) {
 
 func (l Listing) parse() (Page, error) {
 	var invalid domain.InvalidError
-	page := Page{Limit: l.Limit, Offset: (l.Page - 1) * l.Limit}
+	page := Page{Order: cmp.Or(l.Order, NewestFirst), Limit: l.Limit, Offset: (l.Page - 1) * l.Limit}
 	checkLimit(&invalid, l.Limit)
 	switch {
 	case l.Page < 1 || l.Page > MaxOffset:
@@ -97,7 +100,7 @@ func (l Listing) parse() (Page, error) {
 		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "is too far in; follow nextCursor instead"})
 	}
 	if l.Cursor != "" {
-		after := domain.Field(&invalid, "cursor", l.Cursor, ParseCursor)
+		after := domain.Field(&invalid, "cursor", l.Cursor, page.Order.ParseCursor)
 		page.After, page.Offset = &after, 0
 	}
 	if l.CreatedFrom != nil && l.CreatedTo != nil && l.CreatedTo.Before(*l.CreatedFrom) {
@@ -137,8 +140,7 @@ func (s *Service) List(ctx context.Context, actor Actor, l Listing) (Listed, err
 	listed.Users = viewsOf(found)
 	if len(listed.Users) == page.Limit {
 		listed.Users = listed.Users[:listed.Limit]
-		last := listed.Users[listed.Limit-1]
-		listed.Next = Cursor{CreatedAt: last.CreatedAt, ID: last.ID}.String()
+		listed.Next = page.Order.Cursor(page.Order.PlaceOf(listed.Users[listed.Limit-1]))
 	}
 	return listed, nil
 }

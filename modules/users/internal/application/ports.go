@@ -38,7 +38,7 @@ type Users interface {
 	LockByEmail(ctx context.Context, email string) (*domain.User, error)
 	LockByPhone(ctx context.Context, phone string) (*domain.User, error)
 
-	// List returns at most page.Limit users that match, newest first (createdAt, then ID), without their password hashes.
+	// List returns at most page.Limit users that match, in the order of the page, without their password hashes.
 	List(ctx context.Context, f Filter, page Page) ([]*domain.User, error)
 	Count(ctx context.Context, f Filter) (int64, error)
 	// Stats counts accounts; those created since the given time are the new ones.

@@ -76,13 +76,24 @@ func (r memoryUsers) LockByPhone(ctx context.Context, phone string) (*domain.Use
 }
 
 func (r memoryUsers) List(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {
+	place := func(s domain.State) application.Place { return page.Order.PlaceOf(domain.Restore(s).View()) }
 	found, err := r.all(ctx, func(s domain.State) bool {
-		return matches(s, f) && (page.After == nil || newestFirst(s, domain.State{CreatedAt: page.After.CreatedAt, ID: page.After.ID}) > 0)
+		return matches(s, f) && (page.After == nil || comparePlaces(page.Order, place(s), *page.After) > 0)
 	})
+	slices.SortFunc(found, func(a, b *domain.User) int { return comparePlaces(page.Order, place(a.State()), place(b.State())) })
 	if page.After == nil {
 		found = found[min(page.Offset, len(found)):]
 	}
 	return toShow(found[:min(page.Limit, len(found))]), err
+}
+
+// comparePlaces compares by an order, texts by their octets.
+func comparePlaces(o application.Order, a, b application.Place) int {
+	direction := 1
+	if o.Descending {
+		direction = -1
+	}
+	return direction * cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Text, b.Text), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
 // toShow removes what List and ByIDs do not read.

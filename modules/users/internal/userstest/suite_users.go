@@ -3,6 +3,7 @@ package userstest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,22 +169,69 @@ func (s *RepositorySuite) TestListOrder() {
 		s.Require().NoError(err)
 		return found
 	}
-	all := list(application.Page{Limit: 20})
+	all := list(application.Page{Order: application.NewestFirst, Limit: 20})
 	s.Equal(want, idsOf(all))
 	for _, u := range all {
 		s.Empty(u.PasswordHash())
 	}
-	s.Equal(want[:4], idsOf(list(application.Page{Limit: 4})))
-	s.Equal(want[4:8], idsOf(list(application.Page{Limit: 4, Offset: 4})))
-	s.Equal(want[8:], idsOf(list(application.Page{Limit: 4, Offset: 8})))
-	s.Empty(list(application.Page{Limit: 4, Offset: 9}))
+	s.Equal(want[:4], idsOf(list(application.Page{Order: application.NewestFirst, Limit: 4})))
+	s.Equal(want[4:8], idsOf(list(application.Page{Order: application.NewestFirst, Limit: 4, Offset: 4})))
+	s.Equal(want[8:], idsOf(list(application.Page{Order: application.NewestFirst, Limit: 4, Offset: 8})))
+	s.Empty(list(application.Page{Order: application.NewestFirst, Limit: 4, Offset: 9}))
 	for i, u := range all {
-		after := &application.Cursor{CreatedAt: u.State().CreatedAt, ID: u.ID()}
+		after := &application.Place{Time: u.State().CreatedAt, ID: u.ID()}
 		rest := want[i+1:]
-		s.Equal(rest[:min(2, len(rest))], idsOf(list(application.Page{Limit: 2, After: after})), "after user %d", i)
+		s.Equal(rest[:min(2, len(rest))], idsOf(list(application.Page{Order: application.NewestFirst, Limit: 2, After: after})), "after user %d", i)
 	}
-	between := &application.Cursor{CreatedAt: day.Add(time.Microsecond), ID: users.ID{}}
-	s.Equal(want[6:], idsOf(list(application.Page{Limit: 9, After: between})), "a cursor need not be a user's")
+	between := &application.Place{Time: day.Add(time.Microsecond), ID: users.ID{}}
+	s.Equal(want[6:], idsOf(list(application.Page{Order: application.NewestFirst, Limit: 9, After: between})), "a cursor need not be a user's")
+}
+
+// TestOrders checks each order, and that it goes on after every place without gaps.
+func (s *RepositorySuite) TestOrders() {
+	for name, t := range map[string]struct {
+		last  string
+		login *time.Time
+	}{
+		"a": {"Trabelsi", new(day.Add(time.Hour))},
+		"b": {"Ben Salah", nil},
+		"c": {"Trabelsi", new(day.Add(time.Minute))},
+		"d": {"Gharbi", nil},
+		"e": {"Gharbi", new(day.Add(time.Minute))},
+	} {
+		u := state(name + "@example.com")
+		u.ID, u.LastName, u.LastLoginAt = users.ID{15: name[0]}, t.last, t.login
+		u.CreatedAt = day.Add(-time.Duration(name[0]) * time.Second) // the first by name is the newest
+		s.insert(u)
+	}
+	for key, ascending := range map[application.SortKey]string{
+		application.SortByCreation: "edcba", application.SortByLastLogin: "bdcea", application.SortByEmail: "abcde", application.SortByLastName: "bdeac",
+	} {
+		for _, order := range []application.Order{{By: key}, {By: key, Descending: true}} {
+			want := []byte(ascending)
+			if order.Descending {
+				slices.Reverse(want)
+			}
+			list := func(page application.Page) string {
+				page.Order = order
+				found, err := s.db.Users.List(s.ctx, application.Filter{}, page)
+				s.Require().NoError(err)
+				var names []byte
+				for _, u := range found {
+					names = append(names, u.Email()[0])
+				}
+				return string(names)
+			}
+			s.Equal(string(want), list(application.Page{Limit: 9}), "%v", order)
+			s.Equal(string(want[2:4]), list(application.Page{Limit: 2, Offset: 2}), "%v", order)
+			for i, name := range want {
+				u, err := s.db.Users.ByID(s.ctx, users.ID{15: name})
+				s.Require().NoError(err)
+				after := order.PlaceOf(u.View())
+				s.Equal(string(want[i+1:]), list(application.Page{Limit: 9, After: &after}), "%v after %c", order, name)
+			}
+		}
+	}
 }
 
 // TestFilters checks each filter alone and together, for the list and the count.
@@ -234,7 +282,7 @@ func (s *RepositorySuite) TestFilters() {
 	}
 	for name, test := range tests {
 		s.Run(name, func() {
-			found, err := s.db.Users.List(s.ctx, test.filter, application.Page{Limit: 10})
+			found, err := s.db.Users.List(s.ctx, test.filter, application.Page{Order: application.NewestFirst, Limit: 10})
 			s.Require().NoError(err)
 			s.Equal(test.want, strings.Join(emailsOf(found), ""))
 
@@ -243,11 +291,11 @@ func (s *RepositorySuite) TestFilters() {
 			s.Equal(int64(len(test.want)), n)
 
 			if len(found) > 1 {
-				second, err := s.db.Users.List(s.ctx, test.filter, application.Page{Limit: 1, Offset: 1})
+				second, err := s.db.Users.List(s.ctx, test.filter, application.Page{Order: application.NewestFirst, Limit: 1, Offset: 1})
 				s.Require().NoError(err)
 				s.Equal(idsOf(found)[1:2], idsOf(second))
-				after := &application.Cursor{CreatedAt: found[0].State().CreatedAt, ID: found[0].ID()}
-				rest, err := s.db.Users.List(s.ctx, test.filter, application.Page{Limit: 10, After: after})
+				after := &application.Place{Time: found[0].State().CreatedAt, ID: found[0].ID()}
+				rest, err := s.db.Users.List(s.ctx, test.filter, application.Page{Order: application.NewestFirst, Limit: 10, After: after})
 				s.Require().NoError(err)
 				s.Equal(idsOf(found)[1:], idsOf(rest))
 			}

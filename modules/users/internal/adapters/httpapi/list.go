@@ -38,8 +38,8 @@ func (p *param[T]) pointer() *T {
 type listInput struct {
 	Page          param[int]  `query:"page" doc:"From 1; not together with cursor" example:"1"`
 	Limit         int         `query:"limit" default:"20" doc:"1 to 100"`
-	Cursor        string      `query:"cursor" doc:"nextCursor of the answer before"`
-	Sort          string      `query:"sort" default:"-createdAt" doc:"-createdAt: newest first"`
+	Cursor        string      `query:"cursor" doc:"nextCursor of the answer before, in the same order"`
+	Sort          string      `query:"sort" default:"-createdAt" doc:"createdAt, lastLoginAt (never comes first), email or lastName, with - before it for descending"`
 	Role          string      `query:"role" doc:"PARTICIPANT, ORGANIZER or ADMIN"`
 	IsActive      param[bool] `query:"isActive"`
 	EmailVerified param[bool] `query:"emailVerified"`
@@ -62,9 +62,7 @@ func (in *listInput) listing() (application.Listing, error) {
 			invalid.Add("page", &domain.Violation{Code: domain.CodeInvalid, Message: "cannot be combined with cursor"})
 		}
 	}
-	if in.Sort != "-createdAt" {
-		invalid.Add("sort", &domain.Violation{Code: domain.CodeInvalid, Message: "must be -createdAt"})
-	}
+	listing.Order = domain.Field(&invalid, "sort", in.Sort, application.ParseOrder)
 	if in.Role != "" {
 		role := domain.Field(&invalid, "role", in.Role, domain.ParseRole)
 		listing.Role = &role

@@ -142,6 +142,39 @@ func TestListFilters(t *testing.T) {
 	}
 }
 
+// TestListOrders sorts by each key, and goes on by the cursor.
+func TestListOrders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.admin() // admin@example.com, who has logged in
+	w.account("bob@example.com", func(s *domain.State) { s.LastName = "Zidi" })
+	w.account("ana@example.com", func(s *domain.State) { s.LastName = "Ayari" })
+	w.login("bob@example.com")
+	for sort, want := range map[string][]string{
+		"createdAt":   {"admin", "bob", "ana"},
+		"-createdAt":  {"ana", "bob", "admin"},
+		"lastLoginAt": {"ana", "admin", "bob"},
+		"email":       {"admin", "ana", "bob"},
+		"-email":      {"bob", "ana", "admin"},
+		"lastName":    {"ana", "admin", "bob"},
+		"-lastName":   {"bob", "admin", "ana"},
+	} {
+		var got []string
+		query := "?limit=2&sort=" + sort
+		for range 2 {
+			l := w.list(token, query)
+			for _, email := range l.emails() {
+				got = append(got, strings.TrimSuffix(email, "@example.com"))
+			}
+			require.Equal(t, 3, l.Meta.Total)
+			if l.Meta.NextCursor != nil {
+				query = "?limit=2&sort=" + sort + "&cursor=" + *l.Meta.NextCursor
+			}
+		}
+		require.Equal(t, want, got, sort)
+	}
+}
+
 func TestWrongListParameters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -182,14 +215,14 @@ func TestWrongListParameters(t *testing.T) {
 		"createdFrom=2026-01-31T13:00:00+01:00":       {"createdFrom invalid"}, // a plus is a space in a query
 		"createdTo=1769860800":                        {"createdTo invalid"},
 		"createdFrom=2026-02-01&createdTo=2026-01-31": {"createdTo out_of_range"},
-		"sort=createdAt":                              {"sort invalid"},
-		"sort=email":                                  {"sort invalid"},
 		"sort=password":                               {"sort invalid"},
+		"sort=--email":                                {"sort invalid"},
+		"sort=email&cursor=" + cursor:                 {"cursor invalid"}, // of another order
 		"q=ana":                                       {"q invalid"},
 		"Limit=5":                                     {"Limit invalid"},
 		"unknown=1&limit=5":                           {"unknown invalid"},
 		"role=root&limit=101&cursor=x&page=0":         {"cursor invalid", "limit out_of_range", "page invalid", "role invalid"},
-		"role=root&sort=email&createdFrom=x&isActive=maybe&page=one": {
+		"role=root&sort=phone&createdFrom=x&isActive=maybe&page=one": {
 			"createdFrom invalid", "isActive invalid_type", "page invalid_type", "role invalid", "sort invalid",
 		},
 	} {
@@ -208,25 +241,27 @@ func TestTamperedCursors(t *testing.T) {
 	w := newWorld(t)
 	token := w.admin()
 	w.account("ana@example.com")
-	cursor := *w.list(token, "?limit=1").Meta.NextCursor
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	require.NoError(t, err)
-	check := func(tampered string) {
-		a := w.send("GET /api/users?cursor="+url.QueryEscape(tampered), token, "")
-		if a.Code != http.StatusOK {
-			a.names("cursor invalid")
+	for _, sort := range []string{"-createdAt", "lastLoginAt", "email", "lastName"} {
+		cursor := *w.list(token, "?limit=1&sort="+sort).Meta.NextCursor
+		raw, err := base64.RawURLEncoding.DecodeString(cursor)
+		require.NoError(t, err)
+		check := func(tampered string) {
+			a := w.send("GET /api/users?sort="+sort+"&cursor="+url.QueryEscape(tampered), token, "")
+			if a.Code != http.StatusOK {
+				a.names("cursor invalid")
+			}
 		}
-	}
-	for i := range raw {
-		for bit := range 8 {
-			flipped := append([]byte{}, raw...)
-			flipped[i] ^= 1 << bit
-			check(base64.RawURLEncoding.EncodeToString(flipped))
+		for i := range raw {
+			for bit := range 8 {
+				flipped := append([]byte{}, raw...)
+				flipped[i] ^= 1 << bit
+				check(base64.RawURLEncoding.EncodeToString(flipped))
+			}
 		}
-	}
-	for i := range cursor {
-		for _, c := range []string{"", "A", "_", "-", "+", "/", "=", " ", "\n", "é"} {
-			check(cursor[:i] + c + cursor[i+1:])
+		for i := range cursor {
+			for _, c := range []string{"", "A", "_", "-", "+", "/", "=", " ", "\n", "é"} {
+				check(cursor[:i] + c + cursor[i+1:])
+			}
 		}
 	}
 }

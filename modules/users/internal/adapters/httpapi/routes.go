@@ -50,7 +50,7 @@ func Routes(api huma.API, service *application.Service, requests *Requests) {
 	admin := func(uc application.UseCase, id, method, path, summary string) route {
 		return route{useCase: uc, id: id, method: method, path: path, summary: summary, tag: "users"}
 	}
-	register(h, admin(application.ListUsers, "listUsers", "GET", "/users", "List users, newest first").strictQuery(), h.list)
+	register(h, admin(application.ListUsers, "listUsers", "GET", "/users", "List users").strictQuery(), h.list)
 	register(h, admin(application.CreateUser, "createUser", "POST", "/users", "Create a user").created().fails(409), h.create)
 	register(h, admin(application.BatchUsers, "batchUsers", "POST", "/users/batch", "View up to 500 users by ID"), h.batch)
 	register(h, admin(application.ViewStats, "userStats", "GET", "/users/stats", "View figures about all users"), h.stats)

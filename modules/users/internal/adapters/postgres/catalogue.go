@@ -84,13 +84,22 @@ func Catalogue(sample Sample) []inspect.Statement {
 		}
 		return sent()
 	}
-	list := func(filters ...application.Filter) []inspect.Query {
-		pages := []application.Page{{Limit: limit}, {Limit: limit, Offset: limit}, {Limit: limit, After: &application.Cursor{CreatedAt: now, ID: id}}}
+	listIn := func(order application.Order, filters ...application.Filter) {
+		after := order.PlaceOf(domain.Restore(user).View())
 		for _, f := range filters {
-			for _, page := range pages {
+			for _, page := range []application.Page{{Limit: limit}, {Limit: limit, Offset: limit}, {Limit: limit, After: &after}} {
+				page.Order = order
 				_, _ = r.Users.List(ctx, f, page)
 			}
 		}
+	}
+	list := func(filters ...application.Filter) []inspect.Query {
+		listIn(application.NewestFirst, filters...)
+		return sent()
+	}
+	listBy := func(key application.SortKey, filters ...application.Filter) []inspect.Query {
+		listIn(application.Order{By: key}, filters...)
+		listIn(application.Order{By: key, Descending: true}, filters...)
 		return sent()
 	}
 	count := func(filters []application.Filter) []inspect.Query {
@@ -127,6 +136,14 @@ func Catalogue(sample Sample) []inspect.Statement {
 			Queries: list(application.Filter{Role: &most}, application.Filter{Role: &most, IsActive: &yes})},
 		{Name: "Users.List by conditions", Purpose: "search the list", Indexes: []string{"idx_users_created_at", "idx_users_role", "idx_users_active_role"},
 			Queries: list(slices.Concat(untimed, since, until)...)},
+		{Name: "Users.List oldest first", Purpose: "list accounts by age", Indexes: []string{"idx_users_created_at"},
+			Queries: listBy(application.SortByCreation, application.Filter{}, application.Filter{IsActive: &yes})},
+		{Name: "Users.List by last login", Purpose: "list accounts by use", Indexes: []string{"idx_users_last_login"},
+			Queries: listBy(application.SortByLastLogin, application.Filter{}, application.Filter{IsActive: &yes})},
+		{Name: "Users.List by e-mail", Purpose: "list accounts by address", Indexes: []string{"idx_users_email"},
+			Queries: listBy(application.SortByEmail, application.Filter{}, application.Filter{IsActive: &yes})},
+		{Name: "Users.List by name", Purpose: "list accounts by name", Indexes: []string{"idx_users_last_name"},
+			Queries: listBy(application.SortByLastName, application.Filter{}, application.Filter{IsActive: &yes})},
 		{Name: "Users.Count", Purpose: "say how long a list is", Indexes: []string{"idx_users_active_role", "idx_users_role"},
 			Queries: count(untimed)},
 		{Name: "Users.Count since a time", Purpose: "say how long the list of a day is",

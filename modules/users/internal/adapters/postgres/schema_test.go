@@ -100,6 +100,8 @@ func (s *Schema) TestOneIndexForEachRule() {
 		`CREATE INDEX idx_users_active_role ON users.users USING btree (is_active, role, email_verified, is_organizer)`,
 		`CREATE INDEX idx_users_created_at ON users.users USING btree (created_at DESC, id DESC)`,
 		`CREATE UNIQUE INDEX idx_users_email ON users.users USING btree (email)`,
+		`CREATE INDEX idx_users_last_login ON users.users USING btree (COALESCE(last_login_at, '-infinity'::timestamp without time zone), id)`,
+		`CREATE INDEX idx_users_last_name ON users.users USING btree (last_name, id)`,
 		`CREATE UNIQUE INDEX idx_users_phone ON users.users USING btree (phone) WHERE (phone IS NOT NULL)`,
 		`CREATE INDEX idx_users_role ON users.users USING btree (role, created_at DESC, id DESC)`,
 		`CREATE INDEX idx_users_unverified ON users.users USING btree (created_at, id) WHERE ((NOT email_verified) AND is_active AND ` +

@@ -116,13 +116,8 @@ func (r Users) lock(ctx context.Context, attempt, where string, key any) (*domai
 func (r Users) List(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {
 	var rows []userRow
 	query := filtered(r.db.Conn(ctx).NewSelect().Model(&rows).ExcludeColumn("password_hash"), f).
-		OrderExpr("u.created_at DESC, u.id DESC").
 		Limit(int64(page.Limit))
-	if page.After != nil {
-		query = query.Where("(u.created_at, u.id) < (?, ?)", page.After.CreatedAt, page.After.ID)
-	} else {
-		query = query.Offset(int64(page.Offset))
-	}
+	query = placed(query, page)
 	if err := query.Scan(ctx); err != nil {
 		return nil, fault("list users", err)
 	}
@@ -131,6 +126,38 @@ func (r Users) List(ctx context.Context, f application.Filter, page application.
 		found[i] = domain.Restore(rows[i].State)
 	}
 	return found, nil
+}
+
+// placed puts a list in its order, and starts it where the page does.
+func placed(query *bun.SelectQuery, page application.Page) *bun.SelectQuery {
+	var column bun.Safe
+	var value func(application.Place) any
+	at := func(p application.Place) any { return p.Time }
+	text := func(p application.Place) any { return p.Text }
+	switch page.Order.By {
+	case application.SortByCreation:
+		column, value = "u.created_at", at
+	case application.SortByLastLogin:
+		column, value = "coalesce(u.last_login_at, '-infinity')", func(p application.Place) any {
+			if p.Time.IsZero() {
+				return bun.Safe("'-infinity'::timestamp")
+			}
+			return p.Time
+		}
+	case application.SortByEmail:
+		column, value = "u.email", text
+	case application.SortByLastName:
+		column, value = "u.last_name", text
+	}
+	direction, beyond := bun.Safe("ASC"), bun.Safe(">")
+	if page.Order.Descending {
+		direction, beyond = "DESC", "<"
+	}
+	query = query.OrderExpr("? ?, u.id ?", column, direction, direction)
+	if page.After == nil {
+		return query.Offset(int64(page.Offset))
+	}
+	return query.Where("(?, u.id) ? (?, ?)", column, beyond, value(*page.After), page.After.ID)
 }
 
 // Count implements application.Users.
