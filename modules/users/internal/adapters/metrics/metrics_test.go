@@ -83,7 +83,7 @@ tickr_users_outbox_waiting %d
 	}
 	holds(queued, 0, "0", 0)
 	for range 2 {
-		require.NoError(t, outbox.Append(t.Context(), application.Message{ID: userstest.NewID(), CreatedAt: queued}))
+		require.NoError(t, outbox.Append(t.Context(), application.Message{ID: userstest.NewID(), Kind: application.MailVerifyEmail, CreatedAt: queued}))
 	}
 	holds(queued.Add(90*time.Second), 2, "90", 0)
 	holds(queued.Add(-time.Second), 2, "0", 0)
