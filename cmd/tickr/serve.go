@@ -36,7 +36,7 @@ func newServe() *cobra.Command {
 // profiles, the memory of hashing, buffers of connections): to collect twice as often as usual costs little and saves memory.
 const gcPercent = 50
 
-// collectOften sets gcPercent, unless GOGC asks for something else.
+// collectOften sets gcPercent, unless GOGC asks for something else than what is usual.
 func collectOften() {
 	const usual = 100
 	if percent := debug.SetGCPercent(gcPercent); percent != usual {

@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -102,7 +103,25 @@ func TestManyWrongFieldsAreCut(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	p := s.post(t, "/api/people", `{"email":"a","tags":[0`+strings.Repeat(",0", 5000)+`]}`)
-	require.Len(t, p.problem(t, http.StatusUnprocessableEntity, "validation_failed").Errors, 100)
+	require.Len(t, p.problem(t, http.StatusUnprocessableEntity, "validation_failed").Errors, 20)
+}
+
+// Whatever is sent, a problem fits into what the kernel keeps for a client who does not read, so that nothing waits for it.
+func TestProblemsAreShort(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var fields strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&fields, `,"%d%s":1`, i, strings.Repeat(`\u0001é`, 700)) // an answer takes six octets to name each of the first
+	}
+	p := s.post(t, "/api/people", `{"email":"a"`+fields.String()+`}`)
+	problem := p.problem(t, http.StatusUnprocessableEntity, "validation_failed")
+	require.Len(t, problem.Errors, 20)
+	for _, field := range problem.Errors {
+		require.LessOrEqual(t, len(field.Field), 64)
+		require.NotContains(t, field.Field, "\ufffd")
+	}
+	require.Less(t, len(p.Text), 16<<10)
 }
 
 func TestParameters(t *testing.T) {

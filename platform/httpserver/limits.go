@@ -20,9 +20,8 @@ const (
 	maxHeaderBytes  = 32 << 10
 	bodyReadTimeout = 5 * time.Second
 
-	// Of the bodies that are larger than smallBodyBytes, or do not say how large
-	// they are, largeBodies are in memory at a time. Thousands of connections
-	// could fill it otherwise.
+	// Of the bodies that are larger than smallBodyBytes, largeBodies are in
+	// memory at a time. Thousands of connections could fill it otherwise.
 	smallBodyBytes = 32 << 10
 	largeBodies    = 16
 	largeBodyWait  = time.Second
@@ -87,21 +86,27 @@ func (large bodies) buffer(c *gin.Context) (release func(), problem *Problem) {
 	if c.Request.ContentLength > maxBodyBytes {
 		return release, tooLarge()
 	}
-	const unknown = -1
-	if length := c.Request.ContentLength; length == unknown || length > smallBodyBytes {
+	// A writer that knows no deadline, as in a handler test, has no slow client.
+	connection := http.NewResponseController(c.Writer)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyReadTimeout))
+	var whole bytes.Buffer
+	length, err := c.Request.ContentLength, error(nil)
+	if length < 0 { // not known: chunks
+		length, err = whole.ReadFrom(io.LimitReader(c.Request.Body, smallBodyBytes+1))
+	}
+	if length > smallBodyBytes {
 		select {
 		case large <- struct{}{}:
 			release = func() { <-large }
 		case <-time.After(largeBodyWait):
 			return release, unavailable
 		}
+		_ = connection.SetReadDeadline(time.Now().Add(bodyReadTimeout))
 	}
-	// A writer that knows no deadline, as in a handler test, has no slow client.
-	connection := http.NewResponseController(c.Writer)
-	_ = connection.SetReadDeadline(time.Now().Add(bodyReadTimeout))
-	var whole bytes.Buffer
-	whole.Grow(max(int(c.Request.ContentLength), 0) + bytes.MinRead)
-	_, err := whole.ReadFrom(io.LimitReader(c.Request.Body, maxBodyBytes+1))
+	if err == nil {
+		whole.Grow(int(length) + bytes.MinRead)
+		_, err = whole.ReadFrom(io.LimitReader(c.Request.Body, maxBodyBytes+1-int64(whole.Len())))
+	}
 	body := whole.Bytes()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

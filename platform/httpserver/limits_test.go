@@ -47,6 +47,9 @@ func TestLargeBodiesAreFew(t *testing.T) {
 	small := `{"text":"small"}`
 	require.Equal(t, http.StatusOK, s.post(t, "/api/text", small+strings.Repeat(" ", 32<<10-1-len(small))).StatusCode)
 	require.Less(t, time.Since(started), 3*time.Second)
+	chunked := "POST /api/text HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(small), small)
+	require.Contains(t, s.dial(t, chunked), "HTTP/1.1 200 ")
 	refused := s.post(t, "/api/text", textBody(mebibyte))
 	refused.problem(t, http.StatusServiceUnavailable, "unavailable")
 	require.NotEmpty(t, refused.Header.Get("Retry-After"))

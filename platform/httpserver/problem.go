@@ -22,8 +22,11 @@ const (
 
 	defaultRetryAfter = time.Second
 
-	// maxFieldErrors keeps the answer to a body of junk smaller than the body.
-	maxFieldErrors = 100
+	// maxFieldErrors and maxFieldName keep the answer to a body of junk so small
+	// that the kernel takes it at once: a client who does not read it holds up
+	// nothing that waits for it to be written.
+	maxFieldErrors = 20
+	maxFieldName   = 64 // octets
 )
 
 // codes are the codes of the problems that arise outside the modules.
@@ -86,7 +89,7 @@ func Invalid(fields ...FieldError) *Problem {
 	p := standard(http.StatusUnprocessableEntity, "Some fields of the request are wrong.")
 	seen := map[string]bool{}
 	for _, field := range fields {
-		field.Field = fieldName(field.Field)
+		field.Field = clipped(fieldName(field.Field))
 		if !seen[field.Field] {
 			seen[field.Field] = true
 			p.Errors = append(p.Errors, field)
@@ -141,6 +144,14 @@ func (p *Problem) answering(c *gin.Context) *Problem {
 func (p *Problem) write(c *gin.Context) {
 	c.Header("Content-Type", problemType)
 	c.AbortWithStatusJSON(p.Status, p.answering(c))
+}
+
+// clipped is a name, or as much of it as an answer has room for.
+func clipped(name string) string {
+	if len(name) <= maxFieldName {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxFieldName], "")
 }
 
 var places = []string{"body", "query", "path", "header"}

@@ -49,7 +49,8 @@ func (s *Service) RequestEmailChange(ctx context.Context, actor Actor, c EmailCh
 		if err := s.OneTimeTokens.Issue(ctx, token); err != nil {
 			return err
 		}
-		if err := s.queueMail(ctx, MailEmailChangeRequested, u.ID(), "", after); err != nil {
+		// To this address, also when the change is through before the mail goes out.
+		if err := s.queue(ctx, draft{kind: MailEmailChangeRequested, user: u.ID(), to: u.Email()}, after); err != nil {
 			return err
 		}
 		return s.queue(ctx, draft{kind: MailConfirmEmail, user: u.ID(), to: email.String(), token: secret}, after)

@@ -1,6 +1,7 @@
 package application_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -51,6 +52,32 @@ func TestChangeEmail(t *testing.T) {
 	w.requireUnchanged(func() {
 		require.ErrorIs(t, w.ConfirmEmail(t.Context(), userstest.Here, token), users.ErrTokenInvalid, "used")
 	})
+}
+
+// The notice that the address is about to change goes to whom it warns, however late.
+func TestNoticesStayWithTheirAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ana := actorOf(w.account("ana@example.com"))
+	require.NoError(t, w.RequestEmailChange(t.Context(), ana, application.EmailChange{New: "thief@example.com", Password: password}))
+	w.mailer.Fail = func(m application.Mail) error {
+		if m.Kind == application.MailConfirmEmail {
+			return nil
+		}
+		return errors.New("try again later")
+	}
+	require.NoError(t, w.ConfirmEmail(t.Context(), userstest.Here, w.mailed(application.MailConfirmEmail, "thief@example.com").Token))
+	require.NoError(t, w.RequestReset(t.Context(), userstest.Here, application.Address{Email: "thief@example.com"}))
+	w.mailer.Fail = nil
+	w.clock.Advance(time.Hour)
+	warned := 0
+	for _, m := range w.mails() {
+		if m.Kind == application.MailEmailChangeRequested {
+			require.Equal(t, "ana@example.com", m.To)
+			warned++
+		}
+	}
+	require.Equal(t, 1, warned)
 }
 
 func TestRequestEmailChangeRefuses(t *testing.T) {

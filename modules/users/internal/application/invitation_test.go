@@ -54,11 +54,13 @@ func TestInvitationIsMailedAgain(t *testing.T) {
 	require.Empty(t, w.mails(), "accepted")
 }
 
-// Who was invited may register as well: the same mailbox, the same account.
+// Who was invited may register as well, as long as no role waits for them: the same mailbox, the same account.
 func TestRegisteringAcceptsAnInvitation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	invitation := w.invite()
+	_, err := w.CreateUser(t.Context(), w.admin(), application.NewAccount{Email: "ana@example.com", FirstName: "Ana", LastName: "Trabelsi"})
+	require.NoError(t, err)
+	invitation := w.mailed(application.MailInvitation, "ana@example.com").Token
 	verify := w.register(password, "Anna", "")
 	require.NoError(t, w.ResendVerification(t.Context(), userstest.Here, application.Address{Email: "ana@example.com"}))
 	sent := w.mails()
@@ -66,11 +68,51 @@ func TestRegisteringAcceptsAnInvitation(t *testing.T) {
 	require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, verify), users.ErrTokenInvalid)
 
 	require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, sent[0].Token))
-	require.Equal(t, users.Organizer, w.ana().Role())
 	for _, token := range []string{invitation, sent[1].Token} {
 		require.ErrorIs(t, w.ResetPassword(t.Context(), userstest.Here, application.Reset{Token: token, New: newPassword}), users.ErrTokenInvalid)
 	}
 	w.requireLogin(map[string]error{password: nil})
+}
+
+// A stranger who registers the address of somebody invited plants no password that the role could be waiting for, before the invitation
+// or after it.
+func TestNobodyRegistersIntoARole(t *testing.T) {
+	t.Parallel()
+	theirs := application.Registration{Email: "ana@example.com", Password: newPassword, FirstName: "Eve", LastName: "Stranger"}
+	for name, arrange := range map[string]func(w *world) (links []string){
+		"after the invitation": func(w *world) []string {
+			w.invite()
+			require.NoError(t, w.Register(t.Context(), userstest.Here, theirs))
+			w.mailed(application.MailAlreadyRegistered, "ana@example.com")
+			return nil
+		},
+		"before the role": func(w *world) []string {
+			require.NoError(t, w.Register(t.Context(), userstest.Here, theirs))
+			link := w.mailed(application.MailVerifyEmail, "ana@example.com").Token
+			_, err := w.UpdateUser(t.Context(), w.admin(), w.ana().ID(), application.UserChange{Role: new("ADMIN")}, nil)
+			require.NoError(t, err)
+			return []string{link}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			links := arrange(w)
+			require.NoError(t, w.ResendVerification(t.Context(), userstest.Here, application.Address{Email: "ana@example.com"}))
+			for _, m := range w.mails() {
+				require.Equal(t, application.MailInvitation, m.Kind)
+			}
+			for _, link := range links {
+				require.ErrorIs(t, w.VerifyEmail(t.Context(), userstest.Here, link), users.ErrTokenInvalid)
+			}
+			require.False(t, w.ana().EmailVerified())
+
+			require.NoError(t, w.RequestReset(t.Context(), userstest.Here, application.Address{Email: "ana@example.com"}))
+			token := w.mailed(application.MailResetPassword, "ana@example.com").Token
+			require.NoError(t, w.ResetPassword(t.Context(), userstest.Here, application.Reset{Token: token, New: password}), "whoever reads the mail")
+			w.requireLogin(map[string]error{password: nil, newPassword: users.ErrInvalidCredentials})
+		})
+	}
 }
 
 func TestBootstrapVoidsInvitations(t *testing.T) {

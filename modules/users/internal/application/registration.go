@@ -48,7 +48,7 @@ func (r Registration) Validate() error {
 }
 
 // Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
-// account its owner is told by mail instead, and of a deactivated one how to come back; the caller cannot see the difference, nor measure
+// account, or to one that an administrator gave a role, its owner is told by mail instead, and of a deactivated one how to come back; the caller cannot see the difference, nor measure
 // it: the password is hashed and the same statements run in every case. It fails with *domain.InvalidError, *LimitedError or
 // users.ErrOverloaded.
 func (s *Service) Register(ctx context.Context, from domain.Origin, r Registration) error {
@@ -85,7 +85,7 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 			number := p.phone.String()
 			r.Phone = &number
 		}
-		if u.EmailVerified() || !u.IsActive() {
+		if !u.OpenToRegistration() {
 			kind, token = MailAlreadyRegistered, ""
 			if !u.IsActive() {
 				kind = MailDeactivated
@@ -139,7 +139,7 @@ func (s *Service) activate(ctx context.Context, from domain.Origin, owner users.
 		if err != nil {
 			return err
 		}
-		if u.EmailVerified() || !u.IsActive() {
+		if !u.OpenToRegistration() {
 			return users.ErrTokenInvalid
 		}
 		if err := s.voidIssued(ctx, u); err != nil {

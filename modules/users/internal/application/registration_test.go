@@ -175,7 +175,7 @@ func TestRegisterWhatAnAdministratorEntered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	made, err := w.CreateUser(t.Context(), w.admin(), application.NewAccount{
-		Email: "ana@example.com", FirstName: "A.", LastName: "T.", Role: "ORGANIZER",
+		Email: "ana@example.com", FirstName: "A.", LastName: "T.",
 	})
 	require.NoError(t, err)
 	w.mailed(application.MailInvitation, "ana@example.com")
@@ -183,7 +183,6 @@ func TestRegisterWhatAnAdministratorEntered(t *testing.T) {
 
 	require.NoError(t, w.VerifyEmail(t.Context(), userstest.Here, w.register(password, "Ana", "")))
 	require.Equal(t, made.ID, w.ana().ID())
-	require.Equal(t, users.Organizer, w.ana().Role())
 	w.requireLogin(map[string]error{password: nil})
 }
 

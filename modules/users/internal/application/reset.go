@@ -97,6 +97,9 @@ func (s *Service) resendVerification(ctx context.Context, u *domain.User, after 
 	if err != nil {
 		return err
 	}
+	if !u.OpenToRegistration() {
+		attempts = nil // none of them would be accepted
+	}
 	for _, r := range attempts[max(0, len(attempts)-maxResent):] {
 		token := domain.NewOneTimeToken()
 		if err := s.Registrations.Renew(ctx, r.ID, domain.HashToken(token), s.Now().Add(domain.RegistrationTTL)); err != nil {
@@ -193,5 +196,6 @@ func (s *Service) passwordSet(ctx context.Context, u *domain.User, except uuid.U
 	if err := s.endSessions(ctx, u.ID(), except, reason, after); err != nil {
 		return err
 	}
-	return s.queueMail(ctx, MailPasswordChanged, u.ID(), "", after)
+	// To this address, also when it is changed before the mail goes out.
+	return s.queue(ctx, draft{kind: MailPasswordChanged, user: u.ID(), to: u.Email()}, after)
 }

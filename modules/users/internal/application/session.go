@@ -32,7 +32,7 @@ func (c Credentials) Validate() error {
 }
 
 // Enter waits until so few have entered that the passwords of all are hashed soon. What everybody may ask for and hashes one comes
-// between Enter and leave: whoever is sent away, with users.ErrOverloaded, has cost nothing.
+// between Enter and leave: whoever is sent away, with users.ErrOverloaded, has cost no statement.
 func (s *Service) Enter(ctx context.Context) (leave func(), err error) { return s.Hasher.Enter(ctx) }
 
 // EnterToLogIn is Enter before LogIn: it counts the logins that are sent away.

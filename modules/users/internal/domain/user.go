@@ -102,6 +102,12 @@ func (u *User) PasswordHash() string {
 	return *u.state.PasswordHash
 }
 
+// OpenToRegistration reports whether whoever proves the address may have the account by registering it: it is nobody's yet, and no role
+// was given to it that a password planted by a stranger could be waiting for.
+func (u *User) OpenToRegistration() bool {
+	return u.state.IsActive && !u.state.EmailVerified && u.state.Role == users.Participant && !u.state.IsOrganizer
+}
+
 // MayLogIn says whether a person who knows the password may log in: nil, users.ErrDeactivated or users.ErrEmailNotVerified.
 func (u *User) MayLogIn() error {
 	switch {

@@ -24,7 +24,10 @@ func recycling(p Params) derivation {
 		if memory != p.Memory || threads != 1 {
 			return argon2.IDKey(password, salt, passes, memory, threads, size)
 		}
-		w := idle.take(memory)
+		w := idle.take()
+		if w == nil {
+			w = newWorkspace(memory)
+		}
 		defer idle.put(w)
 		return w.derive(password, salt, passes, size)
 	}
@@ -37,18 +40,15 @@ type workspaces struct {
 	idle []weak.Pointer[workspace]
 }
 
-func (s *workspaces) take(memory uint32) *workspace {
+// take returns one of them, nil when there is none.
+func (s *workspaces) take() (w *workspace) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.idle) > 0 {
+	for len(s.idle) > 0 && w == nil {
 		last := len(s.idle) - 1
-		w := s.idle[last].Value()
-		s.idle = s.idle[:last]
-		if w != nil {
-			return w
-		}
+		w, s.idle = s.idle[last].Value(), s.idle[:last]
 	}
-	return newWorkspace(memory)
+	return w
 }
 
 func (s *workspaces) put(w *workspace) {

@@ -2,6 +2,7 @@ package password
 
 import (
 	"bytes"
+	"encoding/hex"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -31,6 +32,17 @@ func TestDerivesWhatTheLibraryDoesByDefault(t *testing.T) {
 	w := newWorkspace(p.Memory)
 	_ = w.derive([]byte("of somebody else"), salt, p.Passes, keySize)
 	require.Equal(t, argon2.IDKey([]byte("password"), salt, p.Passes, p.Memory, 1, keySize), w.derive([]byte("password"), salt, p.Passes, keySize))
+}
+
+// Two vectors of the reference implementation (phc-winner-argon2, test.c), of one lane.
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	for memory, want := range map[uint32]string{
+		1 << 8:  "9dfeb910e80bad0311fee20f9c0e2b12c17987b4cac90c2ef54d5b3021c68bfe",
+		1 << 16: "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7",
+	} {
+		require.Equal(t, want, hex.EncodeToString(newWorkspace(memory).derive([]byte("password"), []byte("somesalt"), 2, 32)))
+	}
 }
 
 func TestOtherWorkIsTheLibrarys(t *testing.T) {
