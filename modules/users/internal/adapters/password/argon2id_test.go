@@ -87,7 +87,7 @@ func TestMemory(t *testing.T) { //nolint:paralleltest // see above
 		}
 		runtime.GC()
 		runtime.ReadMemStats(after)
-		return int(of(after)-of(before)) >> 20 //nolint:gosec // some MiB
+		return int(of(after)-of(before)) >> 20
 	}
 	// Without the collector, only what is used again saves memory.
 	percent := debug.SetGCPercent(-1)
