@@ -118,7 +118,7 @@ func die(signal syscall.Signal) func(*rig) {
 
 // loseSessions is what a failover does: reads do not notice.
 func loseSessions(r *rig) {
-	asking := r.load(inLong(100, 40)) // fewer beside other tests: all connections are made anew at once
+	asking := r.load(100)
 	ended := 0
 	for range inLong(12, 3) {
 		time.Sleep(inLong(4*time.Second, 300*time.Millisecond))

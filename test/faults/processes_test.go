@@ -26,7 +26,7 @@ const (
 
 // replace is a deploy: one instance after the other ends and begins anew, and no client notices.
 func replace(r *rig) {
-	asking := r.load(inLong(200, 40)) // fewer beside other tests: one instance alone must bear them
+	asking := r.load(200)
 	stops := inLong(20, 2)
 	var longest time.Duration
 	for n := range stops {
@@ -91,7 +91,8 @@ func beginLogin(t *testing.T, host string) (finish func() int) {
 // kill is what the kernel does for want of memory: clients get no answer, and what was answered is there.
 func kill(r *rig) {
 	asking := load.Start(r.t, r.db, load.Options{
-		API: r.balancer.URL, Email: program.AdminEmail, Password: program.AdminPassword, Clients: 4, Writes: 100,
+		API: r.balancer.URL, Email: program.AdminEmail, Password: program.AdminPassword, Writes: 100,
+		Clients: 16, // so many that one of them waits for the instance that is killed
 	})
 	var longest time.Duration
 	for n := range inLong(20, 1) {

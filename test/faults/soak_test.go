@@ -41,7 +41,7 @@ func TestSoak(t *testing.T) {
 		periods, room, soaking = 6, 5, true
 	}
 	r := newRig(t, remembering...)
-	half := 20
+	half := 2
 	if soaking {
 		half = r.capacity() / 2
 	}
@@ -57,7 +57,7 @@ func TestSoak(t *testing.T) {
 	}
 	var warm time.Time
 	for n := range periods {
-		asking := r.load(half)
+		asking := r.ask(load.Options{Rate: half, Writes: 40})
 		time.Sleep(period / 2)
 		faults[n%len(faults)]()
 		r.recovered(asking, time.Now())
