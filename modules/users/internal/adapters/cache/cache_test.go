@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -273,10 +274,15 @@ func TestMemoryStaysBoundedUnderAnOverwriteStorm(t *testing.T) {
 	const maxMB, writers, overwrites = 1, 4, 3_000 // a MiB for each writer, into the 16 KiB of its shard
 	c, neighbour := open(t, Options{MaxMB: maxMB}), &source{user: sample()}
 	var group sync.WaitGroup
+	taken := map[uint64]bool{}
 	for writer := range writers {
+		s := &source{user: sample()}
+		s.user.ID[15] = byte(writer) // in a stripe of its own: forgetting a neighbour in it costs a load
+		for taken[shardOf(c, s.user.ID)] {
+			s.user.ID[14]++ // and in a shard of its own: others would push it out while this writer waits for a processor
+		}
+		taken[shardOf(c, s.user.ID)] = true
 		group.Go(func() {
-			s := &source{user: sample()}
-			s.user.ID[15] = byte(writer) // in a stripe of its own: forgetting a neighbour in it costs a load
 			for i := range overwrites {
 				s.user.Version = int64(i)
 				s.user.LastName = strings.Repeat("a", i%500)
@@ -294,6 +300,13 @@ func TestMemoryStaysBoundedUnderAnOverwriteStorm(t *testing.T) {
 	group.Wait()
 	neighbour.read(t, c)
 	require.LessOrEqual(t, c.users.store.entries.Capacity(), maxMB*mebibyte)
+}
+
+// shardOf returns where bigcache keeps a user.
+func shardOf(c *Cache, id users.ID) uint64 {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(c.users.key(id)))
+	return hash.Sum64() % shards
 }
 
 func TestCacheOff(t *testing.T) {
