@@ -6,10 +6,8 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -162,18 +160,6 @@ func (in *input) unchanged(fn func()) {
 	before := in.contents()
 	fn()
 	require.Equal(in.t, before, in.contents())
-}
-
-// resident returns the memory that the program holds, in MiB.
-func (in *input) resident() int {
-	in.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", in.instances[0].PID()))
-	require.NoError(in.t, err)
-	line := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(status)
-	require.NotNil(in.t, line)
-	kB, err := strconv.Atoi(string(line[1]))
-	require.NoError(in.t, err)
-	return kB >> 10
 }
 
 // Row 10: whatever is sent, nothing fails, nothing is stored that should not be, answers come soon and memory stays what it was.

@@ -51,7 +51,8 @@ const (
 	Failure Outcome = "failure"
 )
 
-// Details say more of an act, in words and numbers of the program, or the reason that somebody gave: no secret, no address, no number of a phone.
+// Details say more of an act, in words and numbers of the program, or the reason that somebody gave: no secret, no address, no number
+// of a phone.
 type Details map[string]string
 
 // AuditEntry is one act: who did what to whom, when, from where, and what came of it.

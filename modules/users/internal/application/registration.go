@@ -48,9 +48,9 @@ func (r Registration) Validate() error {
 }
 
 // Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
-// account, or to one that an administrator gave a role, its owner is told by mail instead, and of a deactivated one how to come back; the caller cannot see the difference, nor measure
-// it: the password is hashed and the same statements run in every case. It fails with *domain.InvalidError, *LimitedError or
-// users.ErrOverloaded.
+// account, or to one that an administrator gave a role, its owner is told by mail instead, and of a deactivated one how to come back;
+// the caller cannot see the difference, nor measure it: the password is hashed and the same statements run in every case. It fails with
+// *domain.InvalidError, *LimitedError or users.ErrOverloaded.
 func (s *Service) Register(ctx context.Context, from domain.Origin, r Registration) error {
 	p, err := r.parse()
 	if err != nil {
