@@ -37,18 +37,24 @@ func (s *PoolSuite) TestSizeIsTheMostConnections() {
 			s.NoError(err)
 		})
 	}
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
 	most := 0
-	for done := time.Now().Add(700 * time.Millisecond); time.Now().Before(done); time.Sleep(10 * time.Millisecond) {
+	for working := true; working; {
 		n, err := strconv.Atoi(value(s.T(), s.db.Handle, backends))
 		s.Require().NoError(err)
 		most = max(most, n)
+		select {
+		case <-done:
+			working = false
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	work.Wait()
 	s.Equal(3, most)
 }
 
 func (s *PoolSuite) TestConnectTimeoutBoundsTheWaitForAFreeConnection() {
-	h := open(s.T(), s.db.DSN, func(o *database.Options) { o.PoolSize, o.ConnectTimeout = 1, 150*time.Millisecond })
+	h := open(s.T(), s.db.DSN, func(o *database.Options) { o.PoolSize, o.ConnectTimeout = 1, time.Second })
 	ctx := s.T().Context()
 	err := h.InTx(ctx, func(inTx context.Context) error {
 		for name, wait := range map[string]func() error{
@@ -61,7 +67,7 @@ func (s *PoolSuite) TestConnectTimeoutBoundsTheWaitForAFreeConnection() {
 			err := wait()
 			s.ErrorIs(err, context.DeadlineExceeded, name)
 			s.True(database.Unavailable(err), name)
-			s.InDelta(0.15, time.Since(start).Seconds(), 0.14, name)
+			s.InDelta(1, time.Since(start).Seconds(), 0.9, name)
 		}
 		_, err := h.Conn(inTx).ExecContext(inTx, "SELECT 1")
 		return err
@@ -71,10 +77,10 @@ func (s *PoolSuite) TestConnectTimeoutBoundsTheWaitForAFreeConnection() {
 }
 
 func (s *PoolSuite) TestIdleTimeoutClosesConnections() {
-	h := open(s.T(), s.db.DSN, func(o *database.Options) { o.IdleTimeout = 200 * time.Millisecond })
+	h := open(s.T(), s.db.DSN, func(o *database.Options) { o.IdleTimeout = time.Second })
 	s.Require().NoError(h.Ping(s.T().Context()))
 	s.Equal("1", value(s.T(), s.db.Handle, backends))
-	s.Eventually(func() bool { return value(s.T(), s.db.Handle, backends) == "0" }, 5*time.Second, 20*time.Millisecond)
+	s.Eventually(func() bool { return value(s.T(), s.db.Handle, backends) == "0" }, 10*time.Second, 20*time.Millisecond)
 }
 
 func (s *PoolSuite) TestSessionsAreUTCWhateverTheServerSays() {

@@ -25,7 +25,7 @@ func TestTx(t *testing.T) { suite.Run(t, new(TxSuite)) }
 
 func (s *TxSuite) SetupTest() {
 	s.db = dbtest.Empty(s.T())
-	s.h = open(s.T(), s.db.DSN, func(o *database.Options) { o.PoolSize, o.ConnectTimeout = 1, time.Second })
+	s.h = open(s.T(), s.db.DSN, func(o *database.Options) { o.PoolSize = 1 })
 	exec(s.T(), s.db.Handle, `CREATE TABLE notes (id int PRIMARY KEY, n int NOT NULL DEFAULT 0)`)
 }
 
@@ -167,9 +167,9 @@ func (s *TxSuite) TestCancelledCallerIsToldSo() {
 		},
 	} {
 		ctx, cancel := context.WithCancel(s.T().Context())
-		time.AfterFunc(50*time.Millisecond, cancel)
 		err := s.h.InTx(ctx, func(ctx context.Context) error {
 			s.insert(ctx, 1)
+			time.AfterFunc(50*time.Millisecond, cancel)
 			return fn(ctx)
 		})
 		s.ErrorIs(err, context.Canceled, name)

@@ -16,6 +16,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tickr/tickr/platform/httpserver"
@@ -60,6 +62,9 @@ func (p *person) Resolve(huma.Context) []error {
 	}
 	return nil
 }
+
+// patience is for what happens at once on a machine that has nothing else to do.
+const patience = 15 * time.Second
 
 type server struct {
 	*httpserver.Server
@@ -126,12 +131,23 @@ func start(t *testing.T, change ...func(*httpserver.Options)) *server {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		require.NoError(t, s.Shutdown(ctx))
 		require.NoError(t, <-served)
 	})
 	return s
+}
+
+// awaitRequest returns when a request is being answered.
+func (s *server) awaitRequest(t *testing.T) {
+	assert.Eventually(t, func() bool {
+		return testutil.GatherAndCompare(s.Registry, strings.NewReader(`
+# HELP http_requests_in_flight HTTP requests being answered.
+# TYPE http_requests_in_flight gauge
+http_requests_in_flight 1
+`), "http_requests_in_flight") == nil
+	}, patience, time.Millisecond)
 }
 
 type withID struct {
@@ -237,7 +253,7 @@ func (s *server) dial(t *testing.T, raw string) string {
 	connection, err := dialer.DialContext(t.Context(), "tcp", s.Addr)
 	require.NoError(t, err)
 	defer func() { _ = connection.Close() }()
-	require.NoError(t, connection.SetDeadline(time.Now().Add(15*time.Second)))
+	require.NoError(t, connection.SetDeadline(time.Now().Add(patience)))
 	_, err = io.WriteString(connection, raw)
 	require.NoError(t, err)
 	text, err := io.ReadAll(connection)

@@ -130,7 +130,7 @@ func TestShutdownWaitsForRequests(t *testing.T) {
 		_ = response.Body.Close()
 		answered <- response.StatusCode
 	}()
-	time.Sleep(200 * time.Millisecond)
+	s.awaitRequest(t)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

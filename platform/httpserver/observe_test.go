@@ -56,7 +56,7 @@ func TestAccessLog(t *testing.T) {
 	for _, probe := range []string{"/readyz", "/healthz", "/api/health"} {
 		s.send(t, http.MethodGet, probe, "")
 	}
-	require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 6 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 6 }, patience, time.Millisecond)
 	require.NotContains(t, s.logs.String(), "s3cret")
 
 	lines := s.logs.lines(t, "request")
@@ -79,7 +79,7 @@ func TestTrustedProxies(t *testing.T) {
 	client := func(proxies ...string) any {
 		s := start(t, func(o *httpserver.Options) { o.TrustedProxies = proxies })
 		s.send(t, http.MethodGet, "/api/nothing", "", "X-Forwarded-For", "6.6.6.6, 10.9.9.9")
-		require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 1 }, time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 1 }, patience, time.Millisecond)
 		return s.logs.lines(t, "request")[0]["client"]
 	}
 	require.Equal(t, "127.0.0.1", client())
@@ -107,7 +107,7 @@ func TestMetrics(t *testing.T) {
 			ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 		return recorder.Body.String()
 	}
-	require.Eventually(t, func() bool { return strings.Contains(scrape(), `route="/api/people/:id",status="204"} 2`) }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(scrape(), `route="/api/people/:id",status="204"} 2`) }, patience, time.Millisecond)
 	require.Equal(t, []string{
 		`http_requests_total{method="DELETE",route="/api/people/:id",status="204"} 2`,
 		`http_requests_total{method="GET",route="unmatched",status="404"} 3`,
@@ -143,7 +143,7 @@ http_requests_in_flight %d
 	require.NoError(t, shows(0, 0))
 	s.send(t, http.MethodPost, "/api/fail/panic", "")
 	require.NoError(t, <-during)
-	require.Eventually(t, func() bool { return shows(1, 0) == nil }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return shows(1, 0) == nil }, patience, time.Millisecond)
 }
 
 func TestRequestContext(t *testing.T) {

@@ -34,7 +34,7 @@ func TestSpanOfARequest(t *testing.T) {
 	for _, path := range []string{"/livez", "/readyz", "/healthz", "/api/health"} {
 		s.send(t, http.MethodGet, path, "", canaries...)
 	}
-	require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 14 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 14 }, patience, time.Millisecond)
 
 	told := map[string]int{}
 	for _, span := range spans.Ended() {
@@ -80,7 +80,7 @@ func TestTraceOfTheCaller(t *testing.T) {
 	} {
 		s, spans := traced(t)
 		s.send(t, http.MethodPost, "/api/fail/secret", "", "Traceparent", header)
-		require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 1 }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.logs.lines(t, "request")) == 1 }, patience, time.Millisecond)
 		line := s.logs.lines(t, "request")[0]
 		require.NotContains(t, s.logs.String(), "canary")
 		if header == "00-"+trace+"-"+parent+"-00" {
