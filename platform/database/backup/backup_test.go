@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -386,6 +387,14 @@ func TestHalfAVerification(t *testing.T) {
 	interrupt()
 	require.Error(t, <-ended)
 	require.Empty(t, scratches(t, db))
+
+	for range 5 {
+		ctx, interrupt := context.WithTimeout(t.Context(), rand.N(300*time.Millisecond)) // while the database is being created, too
+		_, err := stuck.Verify(ctx, b)
+		interrupt()
+		require.Error(t, err)
+		require.Empty(t, scratches(t, db))
+	}
 
 	failing := d
 	failing.BinDir = programs(t, db, "psql", `echo "ERROR: no" >&2; exit 3`)

@@ -47,11 +47,17 @@ func (d Database) verify(ctx context.Context, b Backup) (_ Report, err error) {
 		return Report{}, err
 	}
 	defer closeConn(conn)
-	name, err := createScratch(ctx, conn)
+	name, err := reserveScratch(ctx, conn)
 	if err != nil {
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, d.drop(ctx, name)) }()
+	// Whoever interrupts the command waits for this: a database that is being created cannot be dropped.
+	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if err := createDatabase(creating, conn, name); err != nil {
+		return Report{}, err
+	}
 	scratch, err := d.in(name)
 	if err != nil {
 		return Report{}, err
@@ -91,8 +97,9 @@ func (d Database) compare(ctx context.Context, b Backup) (Report, error) {
 	return report, nil
 }
 
-// createScratch makes a database that lives as long as conn, whose lock tells so: those of verifications that were killed are dropped.
-func createScratch(ctx context.Context, conn *pgx.Conn) (name string, err error) {
+// reserveScratch returns the name of a database that is to live as long as conn, whose lock tells so: those of verifications that
+// were killed are dropped.
+func reserveScratch(ctx context.Context, conn *pgx.Conn) (name string, err error) {
 	prefix := conn.Config().Database
 	prefix = prefix[:min(len(prefix), 63-len("_verify_")-scratchDigits)] + "_verify_" // 63 bytes is the longest name
 	rows, err := conn.Query(ctx, "SELECT datname::text FROM pg_database WHERE starts_with(datname::text, $1)", prefix)
@@ -116,10 +123,8 @@ func createScratch(ctx context.Context, conn *pgx.Conn) (name string, err error)
 		}
 	}
 	name = prefix + strings.ReplaceAll(uuid.NewString(), "-", "")[:scratchDigits]
-	if _, err := lockName(ctx, conn, name); err != nil {
-		return "", err
-	}
-	return name, createDatabase(ctx, conn, name)
+	_, err = lockName(ctx, conn, name)
+	return name, err
 }
 
 const scratchDigits = 16
