@@ -141,6 +141,7 @@ func start(t *testing.T, change ...func(*httpserver.Options)) *server {
 
 // awaitRequest returns when a request is being answered.
 func (s *server) awaitRequest(t *testing.T) {
+	t.Helper()
 	assert.Eventually(t, func() bool {
 		return testutil.GatherAndCompare(s.Registry, strings.NewReader(`
 # HELP http_requests_in_flight HTTP requests being answered.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -36,6 +37,18 @@ var filters = []struct {
 	{"emailVerified", "false", func(p profile) bool { return !p.EmailVerified }},
 	{"isOrganizer", "true", func(p profile) bool { return p.IsOrganizer }},
 	{"isOrganizer", "false", func(p profile) bool { return !p.IsOrganizer }},
+	{"q", "LE.COM", func(p profile) bool { return p.isFoundBy("le.com") }},
+	{"q", "a", func(p profile) bool { return p.isFoundBy(" a") }},
+	{"q", "+21 LE", func(p profile) bool { return p.isFoundBy("+21") && p.isFoundBy(" le") }},
+}
+
+// isFoundBy reports whether a search for the text finds the account.
+func (p profile) isFoundBy(text string) bool {
+	searched := " " + p.FirstName + " " + p.LastName + " " + p.Email
+	if p.Phone != nil {
+		searched += " " + *p.Phone
+	}
+	return strings.Contains(strings.ToLower(searched), text)
 }
 
 // list walks some pages of the accounts that match one or two filters, all of them or those made when the own account was.

@@ -172,6 +172,7 @@ func (s *tale) administratorsStory() {
 	s.tell("POST /api/users", "", s.root, guest, "409 email_taken")
 	s.handed(email+"/accept-invitation", 1)
 	s.tell("GET /api/users", "", s.root, nil, "200")
+	s.tell("GET /api/users?q=canary.guest+Canaria&sort=email", "", s.root, nil, "200")
 	s.tell("GET /api/users/{id}", id, s.root, nil, "200")
 	s.tell("GET /api/users/{id}", "none", s.root, nil, "404 not_found")
 	s.tell("PATCH /api/users/{id}", id, s.root, object{"firstName": "Canaria II", "role": "ORGANIZER"}, "200")
@@ -191,7 +192,7 @@ func (s *tale) malformed() {
 			`{"email": "canary@", "password": ["` + chosen[0] + `"], "token": {"canary": 1}, "newPassword": "canary", "code": "canary", "ids": ["canary"]}`,
 			`{"email": "canary@example.com", "email": "canary"}`, `{"firstName": "canary`, `"canary"`, "canary \xff",
 		} {
-			path := strings.ReplaceAll(route, "{id}", "none") + "?limit=canary&cursor=canary&role=canary&createdFrom=canary&canary=" + chosen[0]
+			path := strings.ReplaceAll(route, "{id}", "none") + "?limit=canary&cursor=canary&role=canary&createdFrom=canary&q=canary&canary=" + chosen[0]
 			a := s.send(0, path, s.root, body, "If-Match", "canary", "X-Request-Id", "canary canary")
 			require.Less(s.t, a.Status, http.StatusInternalServerError, "%s: %s", route, a.Body)
 			if a.Status >= http.StatusBadRequest {

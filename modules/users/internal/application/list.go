@@ -19,6 +19,7 @@ type Filter struct {
 	IsOrganizer   *bool
 	CreatedFrom   *time.Time // inclusive
 	CreatedTo     *time.Time // inclusive
+	Search        domain.Search
 }
 
 // Page is a part of a list in an order: Limit users after After, or after the first Offset when After is nil.
@@ -63,6 +64,8 @@ const (
 	MaxLimit     = 100
 	// MaxOffset bounds how many rows a page number may skip: each costs time. A cursor has no such limit.
 	MaxOffset = 1_000_000
+	// MaxFound bounds how many users are counted that a search finds: each is read for it.
+	MaxFound = 10_000
 )
 
 // Listing asks for a part of the list of users: by page number, or by the cursor that an earlier answer gave in the same order.
@@ -77,7 +80,7 @@ type Listing struct {
 // Listed is a part of the list of users.
 type Listed struct {
 	Users []users.User
-	Total int64 // of all that match the filter
+	Total int64 // of all that match the filter; of a search, MaxFound at most
 	Limit int
 	Page  int    // 0 when asked by cursor
 	Next  string // cursor of what follows, empty at the end

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tickr/tickr/modules/users"
@@ -108,6 +109,9 @@ func toShow(found []*domain.User) []*domain.User {
 
 func (r memoryUsers) Count(ctx context.Context, f application.Filter) (int64, error) {
 	found, err := r.all(ctx, func(s domain.State) bool { return matches(s, f) })
+	if f.Search != nil {
+		found = found[:min(len(found), application.MaxFound)]
+	}
 	return int64(len(found)), err
 }
 
@@ -177,5 +181,15 @@ func matches(s domain.State, f application.Filter) bool {
 		(f.EmailVerified == nil || s.EmailVerified == *f.EmailVerified) &&
 		(f.IsOrganizer == nil || s.IsOrganizer == *f.IsOrganizer) &&
 		(f.CreatedFrom == nil || !s.CreatedAt.Before(*f.CreatedFrom)) &&
-		(f.CreatedTo == nil || !s.CreatedAt.After(*f.CreatedTo))
+		(f.CreatedTo == nil || !s.CreatedAt.After(*f.CreatedTo)) &&
+		isFound(s, f.Search)
+}
+
+func isFound(s domain.State, search domain.Search) bool {
+	text := " " + s.FirstName + " " + s.LastName + " " + s.Email
+	if s.Phone != nil {
+		text += " " + *s.Phone
+	}
+	text = strings.ToLower(text)
+	return !slices.ContainsFunc(search, func(part string) bool { return !strings.Contains(text, strings.ToLower(part)) })
 }

@@ -303,6 +303,70 @@ func (s *RepositorySuite) TestFilters() {
 	}
 }
 
+// TestSearch checks that all parts are looked for in all that a user is searched by, in any case of letters, and as they are written.
+func (s *RepositorySuite) TestSearch() {
+	for i, t := range []struct{ email, first, last, phone string }{
+		{"ada@example.com", "Ada", "Lovelace", "+21620123456"},
+		{"b_ob@example.com", "Élodie", "Ben Salah", ""},
+		{"c%d@example.org", "O'Hara", `Back\slash`, "+33612345678"},
+		{"dan@sub.example.org", "LOVE", "adalbert", ""},
+	} {
+		u := state(t.email)
+		u.FirstName, u.LastName, u.CreatedAt = t.first, t.last, day.Add(time.Duration(i)*time.Hour)
+		if t.phone != "" {
+			u.Phone = &t.phone
+		}
+		s.insert(u)
+	}
+	for raw, want := range map[string]string{ // newest first
+		"":                 "dcba",
+		"ada":              "da",
+		"ADA love":         "da",
+		"lovelace ada":     "a",
+		"Ada Grace":        "",
+		"lace":             "a",
+		"élo":              "b",
+		"ÉLODIE":           "b",
+		"elo":              "",
+		"sa":               "b",
+		"la":               "",
+		"s":                "b",
+		"o'h":              "c",
+		"O'":               "c",
+		"_ob":              "b",
+		"b_o":              "b",
+		"c%d":              "c",
+		"d%n":              "",
+		"k\\s":             "c",
+		"@example.org":     "c",
+		"example.org":      "dc",
+		"+216 20 12 34 56": "a",
+		"12345":            "ca",
+		"+3":               "c",
+		"example.com ada@": "a",
+		"' OR ''='":        "",
+		"love) OR (1=1":    "",
+	} {
+		search, violation := domain.ParseSearch(raw)
+		s.Require().Nil(violation, raw)
+		f := application.Filter{Search: search}
+		var got []byte
+		found, err := s.db.Users.List(s.ctx, f, application.Page{Order: application.NewestFirst, Limit: 10})
+		s.Require().NoError(err)
+		for _, u := range found {
+			got = append(got, u.Email()[0])
+		}
+		s.Equal(want, string(got), raw)
+		n, err := s.db.Users.Count(s.ctx, f)
+		s.Require().NoError(err)
+		s.Equal(int64(len(want)), n, raw)
+		f.CreatedTo = new(day)
+		n, err = s.db.Users.Count(s.ctx, f)
+		s.Require().NoError(err)
+		s.Equal(int64(strings.Count(want, "a")), n, raw)
+	}
+}
+
 func emailsOf(found []*domain.User) []string {
 	emails := make([]string, len(found))
 	for i, u := range found {

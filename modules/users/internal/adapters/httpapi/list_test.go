@@ -135,6 +135,13 @@ func TestListFilters(t *testing.T) {
 		"createdFrom=2026-01-31T13:00:00%2B01:00":                   {"admin", "last", "noon"},
 		"createdFrom=2026-01-31T07:00:00.000001-05:00":              {"admin", "last"},
 		"createdFrom=0001-01-01&createdTo=9999-12-31T23:59:59.999Z": {"admin", "last", "noon", "first", "before"},
+		"q=":                          {"admin", "last", "noon", "first", "before"},
+		"q=NOON":                      {"noon"},
+		"q=f":                         {"first"},
+		"q=st%40example":              {"last", "first"},
+		"q=example.com+no&role=ADMIN": {},
+		"q=example&isActive=false":    {"first"},
+		"q=nobody":                    {},
 	} {
 		l := w.list(token, "?"+query)
 		require.Equal(t, want, l.emails(), query)
@@ -218,7 +225,9 @@ func TestWrongListParameters(t *testing.T) {
 		"sort=password":                               {"sort invalid"},
 		"sort=--email":                                {"sort invalid"},
 		"sort=email&cursor=" + cursor:                 {"cursor invalid"}, // of another order
-		"q=ana":                                       {"q invalid"},
+		"q=%25":                                       {"q invalid"},
+		"q=" + strings.Repeat("a", 101):               {"q too_long"},
+		"q=a%E2%80%AEb":                               {"q invalid"},
 		"Limit=5":                                     {"Limit invalid"},
 		"unknown=1&limit=5":                           {"unknown invalid"},
 		"role=root&limit=101&cursor=x&page=0":         {"cursor invalid", "limit out_of_range", "page invalid", "role invalid"},

@@ -110,6 +110,7 @@ func Catalogue(sample Sample) []inspect.Statement {
 	}
 	untimed, until := conditions(nil, nil), conditions(nil, &now)
 	since := append(conditions(&yesterday, nil), conditions(&yesterday, &now)...)
+	searches := []application.Filter{{Search: domain.Search{email}}, {Search: domain.Search{email, " " + email[:2]}, IsActive: new(true)}}
 	yes, few, fewest, most := true, users.Organizer, users.Admin, users.Participant
 
 	return []inspect.Statement{
@@ -144,6 +145,8 @@ func Catalogue(sample Sample) []inspect.Statement {
 			Queries: listBy(application.SortByEmail, application.Filter{}, application.Filter{IsActive: &yes})},
 		{Name: "Users.List by name", Purpose: "list accounts by name", Indexes: []string{"idx_users_last_name"},
 			Queries: listBy(application.SortByLastName, application.Filter{}, application.Filter{IsActive: &yes})},
+		{Name: "Users.List of a search", Purpose: "find accounts by what is known of them", Indexes: []string{"idx_users_search"},
+			Queries: list(searches...)},
 		{Name: "Users.Count", Purpose: "say how long a list is", Indexes: []string{"idx_users_active_role", "idx_users_role"},
 			Queries: count(untimed)},
 		{Name: "Users.Count since a time", Purpose: "say how long the list of a day is",
@@ -151,6 +154,7 @@ func Catalogue(sample Sample) []inspect.Statement {
 			Queries: count(since)},
 		{Name: "Users.Count until a time", Purpose: "say how long a list of older accounts is",
 			Reason: "is most of the table by conditions that no index holds together", Queries: count(until)},
+		{Name: "Users.Count of a search", Purpose: "say how many are found", Indexes: []string{"idx_users_search"}, Queries: count(searches)},
 		{Name: "Users.Stats by role", Purpose: "count accounts", Reason: "sums all of a table of some dozen rows",
 			Queries: sent(r.Users.countByRole(ctx))},
 		{Name: "Users.Stats of a day", Purpose: "count new accounts", Indexes: []string{"idx_users_created_at"},

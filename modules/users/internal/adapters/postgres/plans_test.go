@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/suite"
 
 	"github.com/tickr/tickr/modules/users/internal/adapters/postgres"
+	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/platform/database/dbtest"
 	"github.com/tickr/tickr/platform/database/inspect"
 )
@@ -180,6 +182,20 @@ func (s *Plans) TestArgumentsAreThoseOfRows() {
 		}
 		s.Contains([]inspect.Verdict{inspect.Served, inspect.SmallTable}, first.Verdict, "%s: %s", statement.Name, first.Note)
 		s.True(first.Found(), "%s finds no row: take its arguments from Sample, and give the crowd rows of its table", statement.Name)
+	}
+}
+
+// TestSearchIsCountedSoFar: of the many that a search finds, no more are read.
+func (s *Plans) TestSearchIsCountedSoFar() {
+	repository := postgres.NewRepositories(s.db.Handle)
+	for want, f := range map[int64]application.Filter{
+		100_000:              {},
+		application.MaxFound: {Search: domain.Search{"user"}},
+		10:                   {Search: domain.Search{"user", "7777@"}},
+	} {
+		n, err := repository.Users.Count(s.T().Context(), f)
+		s.Require().NoError(err)
+		s.Equal(want, n)
 	}
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -162,9 +163,19 @@ func placed(query *bun.SelectQuery, page application.Page) *bun.SelectQuery {
 
 // Count implements application.Users.
 func (r Users) Count(ctx context.Context, f application.Filter) (int64, error) {
-	n, err := filtered(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), f).Count(ctx)
+	query := filtered(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), f)
+	if f.Search != nil {
+		query = r.db.Conn(ctx).NewSelect().TableExpr("(?) AS found", query.ColumnExpr("1").Limit(application.MaxFound))
+	}
+	n, err := query.Count(ctx)
 	return n, fault("count users", err)
 }
+
+// searched is what idx_users_search is of.
+const searched = "lower(' ' || u.first_name || ' ' || u.last_name || ' ' || u.email || ' ' || coalesce(u.phone, ''))"
+
+// literal escapes what stands for other characters in a pattern.
+var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 func filtered(query *bun.SelectQuery, f application.Filter) *bun.SelectQuery {
 	if f.Role != nil {
@@ -184,6 +195,9 @@ func filtered(query *bun.SelectQuery, f application.Filter) *bun.SelectQuery {
 	}
 	if f.CreatedTo != nil {
 		query = query.Where("u.created_at <= ?", *f.CreatedTo)
+	}
+	for _, part := range f.Search {
+		query = query.Where(searched+" LIKE lower(?)", "%"+literal.Replace(part)+"%")
 	}
 	return query
 }

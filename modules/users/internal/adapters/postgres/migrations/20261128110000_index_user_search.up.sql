@@ -1,0 +1,11 @@
+-- A trusted extension: who could create the schema can create it.
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+--bun:split
+DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_search;
+--bun:split
+-- Entries are written at once, not collected: no login meets a long list of them, and no search reads one.
+CREATE INDEX CONCURRENTLY idx_users_search ON users.users
+	USING gin (lower(' ' || first_name || ' ' || last_name || ' ' || email || ' ' || coalesce(phone, '')) gin_trgm_ops) WITH (fastupdate = off);
+--bun:split
+-- Without it, the planner takes any search for one that finds many.
+ANALYZE users.users;
