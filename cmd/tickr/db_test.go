@@ -56,7 +56,7 @@ func TestDBExplain(t *testing.T) {
 		}
 		return names
 	}
-	require.Equal(t, map[string]int{"Users.Count": 1, "Users.Count since a time": 1, "Users.Count until a time": 1}, explained("db explain users.count --json"))
+	require.Equal(t, map[string]int{"Users.Count": 1, "Users.Count of a search": 1, "Users.Count since a time": 1, "Users.Count until a time": 1}, explained("db explain users.count --json"))
 	require.Equal(t, map[string]int{"Outbox.Bury": 1, "Users.Save": 24}, explained("db explain Users.Save Outbox.Bu --all --json"))
 
 	code, _, said = tickr(t, "", "db explain Users.ByID nonsense")
