@@ -147,6 +147,9 @@ func (o *observer) record(ctx context.Context, c *gin.Context, took time.Duratio
 	switch {
 	case fault != nil:
 		level = slog.LevelError
+		if status == http.StatusServiceUnavailable { // no fault of the program's: there are too many, or the database is away
+			level = slog.LevelWarn
+		}
 		attrs = append(attrs, slog.Any("error", fault))
 		if p, ok := errors.AsType[*panicked](fault); ok {
 			o.panics.Inc()

@@ -62,7 +62,7 @@ func TestProblems(t *testing.T) {
 				require.NotContains(t, lines[0], "error")
 				return
 			}
-			require.Equal(t, "ERROR", lines[0]["level"])
+			require.Equal(t, map[int]string{500: "ERROR", 503: "WARN"}[test.status], lines[0]["level"])
 			require.NotEmpty(t, lines[0]["error"])
 			if name == "panic" {
 				require.Equal(t, "panic: s3cret panic", lines[0]["error"])
