@@ -49,7 +49,8 @@ func (r Registration) Validate() error {
 
 // Register creates an unverified account, or adds an attempt to one, and mails its link. When the address belongs to a verified
 // account, or to one that an administrator gave a role, its owner is told by mail instead, and of a deactivated one how to come back;
-// the caller cannot see the difference, nor measure it: the password is hashed and the same statements run in every case. It fails with
+// the caller cannot see the difference, nor measure it: the password is hashed and the same statements run in every case. An address that
+// is registered again and again is mailed no more for a while; resend-verification still reaches it. It fails with
 // *domain.InvalidError, *LimitedError or users.ErrOverloaded.
 func (s *Service) Register(ctx context.Context, from domain.Origin, r Registration) error {
 	p, err := r.parse()
@@ -64,6 +65,12 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 		if errors.Is(err, users.ErrOverloaded) {
 			s.giveBack(ctx, s.registerLimits(from))
 		}
+		return err
+	}
+	// Not said: who asks would learn how often others did, and gets no fewer answers than before.
+	err = s.take(ctx, s.mailLimits(p.email)...)
+	_, flooded := errors.AsType[*LimitedError](err)
+	if err != nil && !flooded {
 		return err
 	}
 	attempt := func(ctx context.Context, after *effects) error {
@@ -90,7 +97,7 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 			if !u.IsActive() {
 				kind = MailDeactivated
 			}
-			e.Outcome, e.Details = Failure, Details{"reason": "taken"}
+			e.Outcome, e.Details["reason"] = Failure, "taken"
 			r.ExpiresAt = now // noted all the same, and dropped with the old attempts: it takes the time that any takes
 		}
 		if err := s.Registrations.Add(ctx, r); err != nil {
@@ -99,7 +106,10 @@ func (s *Service) Register(ctx context.Context, from domain.Origin, r Registrati
 		if err := s.Registrations.VoidExpired(ctx, u.ID(), now); err != nil {
 			return err
 		}
-		if err := s.Audit.Append(ctx, e); err != nil {
+		if flooded {
+			e.Details["mail"] = "withheld"
+		}
+		if err := s.Audit.Append(ctx, e); err != nil || flooded {
 			return err
 		}
 		return s.queueMail(ctx, kind, u.ID(), token, after)

@@ -71,6 +71,11 @@ func (s *Service) registerLimits(from domain.Origin) []Limit {
 	return []Limit{s.limit("register", from.Network(), 3, time.Hour)}
 }
 
+// mailLimits bounds how many mails one address gets because somebody registers it, from wherever.
+func (s *Service) mailLimits(email domain.Email) []Limit {
+	return []Limit{s.limit("registration mail", email.String(), 10, time.Hour)}
+}
+
 // loginLimits bounds guesses at a password. They go by what was typed, whether or not there is such an account, and so tell nothing.
 // The last one, over all networks, does not count logins from where the owner has logged in before: strangers cannot lock them out.
 func (s *Service) loginLimits(account string, from domain.Origin, trusted bool) []Limit {

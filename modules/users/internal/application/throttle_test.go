@@ -65,6 +65,32 @@ func TestRegisterIsLimitedByNetwork(t *testing.T) {
 	require.NoError(t, register(home, 5))
 }
 
+// However many networks register an address, whoever reads its mail is not flooded, and nobody is told.
+func TestRegistrationsFloodNoMailbox(t *testing.T) {
+	t.Parallel()
+	for _, email := range []string{"new@example.com", "ana@example.com"} {
+		t.Run(email, func(t *testing.T) {
+			t.Parallel()
+			w := newLimitedWorld(t)
+			w.account("ana@example.com")
+			register := func(n int, email string) {
+				require.NoError(t, w.Register(t.Context(), stranger(n), application.Registration{
+					Email: email, Password: password, FirstName: "Ana", LastName: "Trabelsi",
+				}))
+			}
+			for n := range 12 {
+				register(n, email)
+			}
+			require.Len(t, w.mails(), 10)
+			register(13, "other@example.com")
+			require.Len(t, w.mails(), 1, "others get theirs")
+			w.clock.Advance(time.Hour)
+			register(14, email)
+			require.Len(t, w.mails(), 1)
+		})
+	}
+}
+
 // Whether or not there is such an account, the same guesses are compared and the same refused.
 func TestGuessesOfOneNetwork(t *testing.T) {
 	t.Parallel()
