@@ -13,6 +13,10 @@ import (
 // lost answer and for two tabs that refresh at once.
 const RefreshGrace = 10 * time.Second
 
+// SessionLife is how long a session goes on however often its tokens are exchanged, unless one token lives longer. Then the owner logs in
+// again, and so does whoever may have stolen it unnoticed (OWASP ASVS 5.0, 7.3.2).
+const SessionLife = 90 * 24 * time.Hour
+
 // Why a session ended.
 const (
 	EndedByLogout       = "logout"
@@ -84,7 +88,7 @@ func (s *Session) Knows(token RefreshToken, keys []RefreshKey) bool {
 	return false
 }
 
-// Exchange returns the successor of token and extends the session by ttl, as asked from there. keys are the ones that may have made the token, the
+// Exchange returns the successor of token and extends the session by ttl, to SessionLife at most, as asked from there. keys are the ones that may have made the token, the
 // current one first.
 //
 // The newest token is exchanged. The one before it, within RefreshGrace of its exchange, is answered with the same successor.
@@ -103,7 +107,7 @@ func (s *Session) Exchange(token RefreshToken, keys []RefreshKey, from Origin, n
 		next := keys[0].Next(token)
 		s.state.PreviousHash, s.state.TokenHash = hash, next.Hash()
 		s.state.ExchangedAt = &now
-		s.state.ExpiresAt = now.Add(ttl)
+		s.state.ExpiresAt = now.Add(min(ttl, s.state.CreatedAt.Add(max(SessionLife, ttl)).Sub(now)))
 		s.state.Origin = from
 		return next, nil
 	}

@@ -168,6 +168,29 @@ func TestSessionExpiry(t *testing.T) {
 	require.True(t, session.Live(end))
 }
 
+// A session that is in use all the time ends nevertheless.
+func TestSessionLife(t *testing.T) {
+	t.Parallel()
+	for ttl, life := range map[time.Duration]time.Duration{
+		time.Hour:              domain.SessionLife,
+		sessionTTL:             domain.SessionLife,
+		2 * domain.SessionLife: 2 * domain.SessionLife,
+	} {
+		keys := []domain.RefreshKey{refreshKey(t, "secret")}
+		session, token := domain.StartSession(sessionID, userID, keys[0], home, start, ttl)
+		now := start
+		for next := now.Add(ttl / 2); next.Sub(start) < life; next = now.Add(max(ttl/2, time.Minute)) {
+			now = next
+			var err error
+			token, err = session.Exchange(token, keys, home, now, ttl)
+			require.NoError(t, err)
+			require.False(t, session.State().ExpiresAt.After(now.Add(ttl)))
+		}
+		require.True(t, session.Live(start.Add(life-time.Microsecond)), ttl)
+		require.False(t, session.Live(start.Add(life)), ttl)
+	}
+}
+
 func TestEndHappensOnce(t *testing.T) {
 	t.Parallel()
 	session, keys, first := login(t)
@@ -224,6 +247,9 @@ func TestSessionStateMachine(t *testing.T) {
 					require.NoError(t, err)
 					issued = append(issued, got)
 					exchangedAt, expires = now, now.Add(sessionTTL)
+					if end := start.Add(domain.SessionLife); end.Before(expires) {
+						expires = end
+					}
 				case age == 1 && now.Sub(exchangedAt) <= domain.RefreshGrace:
 					require.NoError(t, err)
 					require.Equal(t, issued[last], got)
