@@ -40,6 +40,8 @@ const (
 	ActRequestPhoneCode    Act = "request_phone_code"   //
 	ActVerifyPhone         Act = "verify_phone"         //
 	ActBecomeOrganizer     Act = "become_organizer"     //
+
+	ActShortenTrail Act = "shorten_trail" // a month of it was removed by an operator
 )
 
 // Outcome is what came of an act.

@@ -38,8 +38,8 @@ func (s *Service) PrepareTrail(ctx context.Context) error {
 	return nil
 }
 
-// ShortenTrail removes the months of the audit trail that ended more than keep months ago, and returns them, the oldest first. A dry
-// run removes none. What was removed before a failure stays so.
+// ShortenTrail removes the months of the audit trail that ended more than keep months ago, and returns them, the oldest first; each is
+// recorded in what remains. A dry run removes none. What was removed before a failure stays so.
 func (s *Service) ShortenTrail(ctx context.Context, keep int, dryRun bool) (dropped []time.Time, err error) {
 	all, err := s.Months.Months(ctx)
 	if err != nil {
@@ -51,13 +51,22 @@ func (s *Service) ShortenTrail(ctx context.Context, keep int, dryRun bool) (drop
 			break
 		}
 		if !dryRun {
-			if err := s.Tx.InTx(ctx, func(ctx context.Context) error { return s.Months.Drop(ctx, month) }); err != nil {
+			if err := s.dropMonth(ctx, month); err != nil {
 				return dropped, err
 			}
 		}
 		dropped = append(dropped, month)
 	}
 	return dropped, nil
+}
+
+func (s *Service) dropMonth(ctx context.Context, month time.Time) error {
+	return s.Tx.InTx(ctx, func(ctx context.Context) error {
+		if err := s.Months.Drop(ctx, month); err != nil {
+			return err
+		}
+		return s.Audit.Append(ctx, s.entry(Actor{}, ActShortenTrail, Success, nil, Details{"month": month.Format("2006-01")}))
+	})
 }
 
 func firstOf(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC) }

@@ -154,5 +154,6 @@ func TestMonthsOfManyAtOnce(t *testing.T) {
 	dropped, err = service.ShortenTrail(ctx, 1, false)
 	require.NoError(t, err)
 	require.Len(t, dropped, 4)
-	require.Zero(t, count(t, db, "SELECT count(*) FROM users.audit_log"))
+	require.Equal(t, 4, count(t, db, "SELECT count(*) FROM users.audit_log WHERE act = 'shorten_trail' AND details ->> 'month' BETWEEN '2026-11' AND '2027-02'"))
+	require.Equal(t, 4, count(t, db, "SELECT count(*) FROM users.audit_log"))
 }
