@@ -145,7 +145,7 @@ func TestLogTellsEachRequestAndNoSecret(t *testing.T) {
 	me.do("PATCH", "/api/users/me/password", object{"currentPassword": secret, "newPassword": secret + " changed"}).is(200)
 	boss, _ := p.client().logIn(program.AdminEmail, program.AdminPassword)
 	p.client().as(boss).do("POST", "/api/users", object{"email": email, "firstName": "A", "lastName": "B", "phone": phone}).is(409)
-	p.client().as(boss).do("GET", "/api/users?q="+url.QueryEscape(email), nil).is(422)
+	p.client().as(boss).do("GET", "/api/users?q="+url.QueryEscape(email), nil).is(200)
 	require.Equal(t, 0, p.Stop(syscall.SIGTERM))
 
 	told := 0
