@@ -136,8 +136,8 @@ func TestWhoDoesNotEnterCostsNothing(t *testing.T) {
 	w := newWorld(t)
 	w.hasher.Full = users.ErrOverloaded
 	w.Tx, w.Throttles, w.Users = untouched{}, untouched{}, untouched{}
-	for _, enter := range []func(context.Context) (func(), error){w.Enter, w.EnterToLogIn} {
-		_, err := enter(t.Context())
+	for _, enter := range []func(context.Context, domain.Origin) (func(), error){w.Enter, w.EnterToLogIn} {
+		_, err := enter(t.Context(), userstest.Here)
 		require.ErrorIs(t, err, users.ErrOverloaded)
 	}
 }

@@ -23,12 +23,12 @@ func (refusing) Take(context.Context, []application.Limit, time.Time) error {
 func TestLoginsThatAreSentAwayAreCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	leave, err := w.EnterToLogIn(t.Context())
+	leave, err := w.EnterToLogIn(t.Context(), userstest.Here)
 	require.NoError(t, err)
 	leave()
 	require.Empty(t, w.meter.Logins(), "LogIn counts it")
 	w.hasher.Full = users.ErrOverloaded
-	_, err = w.EnterToLogIn(t.Context())
+	_, err = w.EnterToLogIn(t.Context(), userstest.Here)
 	require.ErrorIs(t, err, users.ErrOverloaded)
 	require.Equal(t, []application.LoginOutcome{application.LoginOverloaded}, w.meter.Logins())
 }

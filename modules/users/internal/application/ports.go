@@ -119,8 +119,9 @@ var ErrBadHash = errors.New("stored password hash is unreadable or beyond its li
 // Hasher turns passwords into hashes. Hash and Verify wait for a free processor and fail with users.ErrOverloaded when that takes
 // too long.
 type Hasher interface {
-	// Enter waits until so few are between Enter and leave that their turns come soon. It fails with users.ErrOverloaded.
-	Enter(ctx context.Context) (leave func(), err error)
+	// Enter waits until so few are between Enter and leave that their turns come soon. Networks are let in by turns, so that none
+	// keeps out the others. It fails with users.ErrOverloaded.
+	Enter(ctx context.Context, network string) (leave func(), err error)
 	// Hash returns a PHC string.
 	Hash(ctx context.Context, p domain.Password) (string, error)
 	// Verify reports whether hash is one of p. An empty hash matches nothing. Refusing a password costs the same whatever hash there is,

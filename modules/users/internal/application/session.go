@@ -33,11 +33,13 @@ func (c Credentials) Validate() error {
 
 // Enter waits until so few have entered that the passwords of all are hashed soon. What everybody may ask for and hashes one comes
 // between Enter and leave: whoever is sent away, with users.ErrOverloaded, has cost no statement.
-func (s *Service) Enter(ctx context.Context) (leave func(), err error) { return s.Hasher.Enter(ctx) }
+func (s *Service) Enter(ctx context.Context, from domain.Origin) (leave func(), err error) {
+	return s.Hasher.Enter(ctx, from.Network())
+}
 
 // EnterToLogIn is Enter before LogIn: it counts the logins that are sent away.
-func (s *Service) EnterToLogIn(ctx context.Context) (leave func(), err error) {
-	leave, err = s.Enter(ctx)
+func (s *Service) EnterToLogIn(ctx context.Context, from domain.Origin) (leave func(), err error) {
+	leave, err = s.Enter(ctx, from)
 	if err != nil {
 		s.Meter.LogIn(loginOutcome(err))
 	}

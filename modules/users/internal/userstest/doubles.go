@@ -189,7 +189,7 @@ func (h *Hasher) Inside() int {
 }
 
 // Enter implements application.Hasher.
-func (h *Hasher) Enter(context.Context) (leave func(), err error) {
+func (h *Hasher) Enter(context.Context, string) (leave func(), err error) {
 	if h.Full != nil {
 		return nil, h.Full
 	}

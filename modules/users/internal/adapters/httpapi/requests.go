@@ -10,6 +10,7 @@ import (
 	"github.com/sethvargo/go-limiter/memorystore"
 
 	"github.com/tickr/tickr/modules/users/internal/application"
+	"github.com/tickr/tickr/modules/users/internal/domain"
 	"github.com/tickr/tickr/platform/httpserver"
 )
 
@@ -61,13 +62,13 @@ func (r *Requests) ofNetwork(ctx context.Context) error {
 }
 
 // entrance waits for a place among those who use a route.
-type entrance func(ctx context.Context) (leave func(), err error)
+type entrance func(ctx context.Context, from domain.Origin) (leave func(), err error)
 
 // admitOneOf lets a request pass once there is a place for it. Before its body is looked at: of thousands who wait, each costs little
 // more than a connection.
 func (h handlers) admitOneOf(enter entrance) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		leave, err := enter(ctx.Context())
+		leave, err := enter(ctx.Context(), originOf(ctx.Context()))
 		if err != nil {
 			httpserver.WriteError(h.api, ctx, err)
 			return

@@ -46,7 +46,7 @@ type Options struct {
 type Hasher struct {
 	params  Params
 	maxWait time.Duration
-	inside  chan struct{}
+	inside  *entrance
 	turns   chan struct{}
 	waiting atomic.Int64
 	shed    prometheus.Counter
@@ -75,7 +75,7 @@ func New(o Options) *Hasher {
 	}
 	h := &Hasher{
 		params: o.Params, maxWait: o.MaxWait,
-		inside: make(chan struct{}, crowd*o.Parallelism), turns: make(chan struct{}, o.Parallelism),
+		inside: newEntrance(crowd * o.Parallelism), turns: make(chan struct{}, o.Parallelism),
 		derive: recycling(o.Params), compareBcrypt: bcrypt.CompareHashAndPassword,
 	}
 	h.price.meet(work{argon: o.Params})
@@ -101,11 +101,11 @@ func New(o Options) *Hasher {
 }
 
 // Enter implements application.Hasher.
-func (h *Hasher) Enter(ctx context.Context) (leave func(), err error) {
-	if err := h.wait(ctx, h.inside); err != nil {
+func (h *Hasher) Enter(ctx context.Context, network string) (leave func(), err error) {
+	if err := h.wait(ctx, func(ctx context.Context) bool { return h.inside.enter(ctx, network) }); err != nil {
 		return nil, err
 	}
-	return func() { <-h.inside }, nil
+	return h.inside.leave, nil
 }
 
 // Hash implements application.Hasher. The hash has the hasher's parameters and a fresh salt.
@@ -205,7 +205,7 @@ func (h *Hasher) key(ctx context.Context, password string, p Params, salt []byte
 
 // turn waits for a turn and returns what ends it.
 func (h *Hasher) turn(ctx context.Context) (done func(), err error) {
-	if err := h.wait(ctx, h.turns); err != nil {
+	if err := h.wait(ctx, h.takeTurn); err != nil {
 		return nil, err
 	}
 	_, end := telemetry.Step(ctx, "hash password")
@@ -213,8 +213,18 @@ func (h *Hasher) turn(ctx context.Context) (done func(), err error) {
 	return func() { timer.ObserveDuration(); end(nil); <-h.turns }, nil
 }
 
-// wait waits for one of so many places. It fails with users.ErrOverloaded when that takes too long.
-func (h *Hasher) wait(ctx context.Context, places chan<- struct{}) (err error) {
+// takeTurn reports whether there was a turn before ctx ended.
+func (h *Hasher) takeTurn(ctx context.Context) bool {
+	select {
+	case h.turns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// wait calls take, which waits for something until its ctx ends. It fails with users.ErrOverloaded when that takes too long.
+func (h *Hasher) wait(ctx context.Context, take func(ctx context.Context) bool) (err error) {
 	h.waiting.Add(1)
 	defer h.waiting.Add(-1)
 	defer prometheus.NewTimer(h.waits).ObserveDuration()
@@ -222,12 +232,8 @@ func (h *Hasher) wait(ctx context.Context, places chan<- struct{}) (err error) {
 	defer func() { end(err) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, h.maxWait, users.ErrOverloaded)
 	defer cancel()
-	if ctx.Err() == nil {
-		select {
-		case places <- struct{}{}:
-			return nil
-		case <-ctx.Done():
-		}
+	if ctx.Err() == nil && take(ctx) {
+		return nil
 	}
 	h.shed.Inc()
 	return fmt.Errorf("wait to hash a password: %w", context.Cause(ctx))

@@ -220,17 +220,17 @@ func TestEnteringIsBounded(t *testing.T) {
 		var leave func()
 		for range crowd * 2 {
 			var err error
-			leave, err = h.Enter(t.Context())
+			leave, err = h.Enter(t.Context(), "")
 			require.NoError(t, err)
 		}
 		start := time.Now()
-		_, err := h.Enter(t.Context())
+		_, err := h.Enter(t.Context(), "")
 		require.ErrorIs(t, err, users.ErrOverloaded)
 		require.Equal(t, defaultMaxWait, time.Since(start))
 		_, err = h.Hash(t.Context(), domain.GivenPassword("a"))
 		require.NoError(t, err, "a turn for whoever is inside")
 		leave()
-		_, err = h.Enter(t.Context())
+		_, err = h.Enter(t.Context(), "")
 		require.NoError(t, err)
 	})
 }
