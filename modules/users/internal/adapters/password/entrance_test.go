@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,7 +23,7 @@ func TestNetworksTakeTurns(t *testing.T) {
 		var order []string
 		stand := func(network, name string) {
 			go func() {
-				require.True(t, e.enter(t.Context(), network))
+				assert.True(t, e.enter(t.Context(), network))
 				order = append(order, name)
 			}()
 			synctest.Wait()
@@ -67,7 +68,7 @@ func TestWhoGivesUpLeavesNoTrace(t *testing.T) {
 		go func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			require.False(t, e.enter(ctx, "office"))
+			assert.False(t, e.enter(ctx, "office"))
 		}()
 		time.Sleep(2 * time.Second)
 		for n := range 4 {
