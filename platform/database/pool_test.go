@@ -67,7 +67,7 @@ func (s *PoolSuite) TestConnectTimeoutBoundsTheWaitForAFreeConnection() {
 			err := wait()
 			s.ErrorIs(err, context.DeadlineExceeded, name)
 			s.True(database.Unavailable(err), name)
-			s.InDelta(1, time.Since(start).Seconds(), 0.9, name)
+			s.InDelta(1.5, time.Since(start).Seconds(), 0.6, name)
 		}
 		_, err := h.Conn(inTx).ExecContext(inTx, "SELECT 1")
 		return err

@@ -147,7 +147,7 @@ func (o *observer) record(ctx context.Context, c *gin.Context, took time.Duratio
 	switch {
 	case fault != nil:
 		level = slog.LevelError
-		if status == http.StatusServiceUnavailable { // no fault of the program's: there are too many, or the database is away
+		if status == http.StatusServiceUnavailable { // mostly too many requests, or a database that is away
 			level = slog.LevelWarn
 		}
 		attrs = append(attrs, slog.Any("error", fault))

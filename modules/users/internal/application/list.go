@@ -22,12 +22,14 @@ type Filter struct {
 	Search        domain.Search
 }
 
-// Page is a part of a list in an order: Limit users after After, or after the first Offset when After is nil.
+// Page is a part of a list in an order: Limit users after After, or after the first Offset when After is nil. Total is how many match
+// the filter, as they were counted.
 type Page struct {
 	Order  Order
 	Limit  int
 	Offset int
 	After  *Place
+	Total  int64
 }
 
 // Cursor is a position among what is read by age alone, such as an audit trail.
@@ -131,6 +133,7 @@ func (s *Service) List(ctx context.Context, actor Actor, l Listing) (Listed, err
 	if err != nil {
 		return Listed{}, err
 	}
+	page.Total = total
 	listed := Listed{Total: total, Limit: page.Limit, Page: l.Page}
 	if page.After != nil {
 		listed.Page = 0

@@ -90,7 +90,7 @@ func (s *Service) mailToken(
 }
 
 // maxResent bounds how many mails one request causes: others may have registered the address many times.
-const maxResent = 20
+const maxResent = 10
 
 func (s *Service) resendVerification(ctx context.Context, u *domain.User, after *effects) error {
 	attempts, err := s.Registrations.Live(ctx, u.ID(), s.Now())

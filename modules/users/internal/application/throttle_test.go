@@ -82,10 +82,19 @@ func TestRegistrationsFloodNoMailbox(t *testing.T) {
 				register(n, email)
 			}
 			require.Len(t, w.mails(), 10)
+			withheld := 0
+			for _, e := range w.memory.Trail() {
+				if e.Details["mail"] == "withheld" {
+					withheld++
+				}
+			}
+			require.Equal(t, 2, withheld)
 			register(13, "other@example.com")
 			require.Len(t, w.mails(), 1, "others get theirs")
+			require.NoError(t, w.ResendVerification(t.Context(), stranger(14), application.Address{Email: email}))
+			require.Len(t, w.mails(), map[string]int{"new@example.com": 10, "ana@example.com": 0}[email], "the newest, of which two had none")
 			w.clock.Advance(time.Hour)
-			register(14, email)
+			register(15, email)
 			require.Len(t, w.mails(), 1)
 		})
 	}

@@ -1,44 +1,88 @@
 package domain
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Search is what users are searched for: texts that must all be found, in any case of letters, in a text that has a space before
-// each of the first name, the last name, the e-mail address and the phone number. The zero value is no search.
-type Search []string
+// Search is what users are searched for: each word must be found in the first name, the last name, the e-mail address or the phone
+// number, in any case of letters. The zero value is no search.
+type Search []Word
+
+// Word is what is searched for.
+type Word struct {
+	Text    string
+	Initial bool // only what begins with it counts
+}
 
 const (
-	maxSearch = 100 // code points, as a name
-	// trigram is the shortest text, in code points, that is found anywhere without reading the texts of all users.
+	maxSearch      = 100 // code points, as a name
+	maxSearchWords = 8
+	// trigram is the shortest text, in code points, that an index finds anywhere.
 	trigram = 3
+	// enclosing is what stands around words in lists and in addresses with names.
+	enclosing = `,;<>"()`
 )
 
-// ParseSearch returns a search for each of the words of a text of at most 100 code points. A word of three or more is found anywhere, a
-// shorter one where a name, a part of one, an address or a number begins. A phone number with its country code may be written
-// in any way. What has no letter and no digit is not searched for, and must not be all there is.
+// ParseSearch returns a search for each word of a text of at most 100 code points and 8 words. A word of three or more code points is
+// found anywhere, a shorter one where a name, the address or the number begins. A phone number may be written with spaces, dots, hyphens
+// and parentheses, and with 00 for +. What has no letter and no digit is not searched for, and must not be all there is.
 func ParseSearch(raw string) (Search, *Violation) {
 	text, violation := parseText(raw, maxSearch)
 	if violation != nil || text == "" {
 		return nil, violation
 	}
-	if phone, violation := ParsePhone(text); violation == nil && text[0] == '+' {
-		return Search{phone.String()}, nil
-	}
-	words := slices.DeleteFunc(Search(strings.Fields(text)), func(word string) bool { return !strings.ContainsFunc(word, counts) })
-	if len(words) == 0 {
-		return nil, &Violation{CodeInvalid, "must have a letter or a digit"}
-	}
-	for i, word := range words {
-		if utf8.RuneCountInString(word) < trigram {
-			words[i] = " " + word
+	var words Search
+	for _, word := range strings.Fields(searchedNumber(text)) {
+		word = strings.Trim(word, enclosing)
+		if strings.ContainsFunc(word, isWordRune) {
+			words = words.and(Word{Text: word, Initial: utf8.RuneCountInString(word) < trigram})
 		}
+	}
+	switch {
+	case len(words) == 0:
+		return nil, &Violation{CodeInvalid, "must have a letter or a digit"}
+	case len(words) > maxSearchWords:
+		return nil, &Violation{CodeTooLong, fmt.Sprintf("must have at most %d words", maxSearchWords)}
 	}
 	return words, nil
 }
 
-// counts reports whether r is part of a trigram.
-func counts(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+// and returns the search for a word besides, without those that are found wherever another one is.
+func (s Search) and(word Word) Search {
+	if slices.ContainsFunc(s, func(other Word) bool { return other.implies(word) }) {
+		return s
+	}
+	return append(slices.DeleteFunc(s, word.implies), word)
+}
+
+// implies reports whether what is found by w is found by other, too.
+func (w Word) implies(other Word) bool {
+	text, part := strings.ToLower(w.Text), strings.ToLower(other.Text)
+	if other.Initial {
+		return w.Initial && strings.HasPrefix(text, part)
+	}
+	return strings.Contains(text, part)
+}
+
+// searchedNumber returns what may be a phone number without what people write into one, and any other text as it is.
+func searchedNumber(text string) string {
+	if strings.Trim(text, "0123456789+ ().-") != "" {
+		return text
+	}
+	digits := strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) || r == '+' {
+			return r
+		}
+		return -1
+	}, text)
+	if abroad, found := strings.CutPrefix(digits, "00"); found {
+		return "+" + abroad
+	}
+	return digits
+}
+
+func isWordRune(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

@@ -11,7 +11,7 @@ import (
 
 func TestParseSearch(t *testing.T) {
 	t.Parallel()
-	for raw, want := range map[string]domain.Search{
+	for raw, want := range map[string][]string{ // a space before it stands for the beginning
 		"":                           nil,
 		" \t ":                       nil,
 		"Ada":                        {"Ada"},
@@ -24,10 +24,22 @@ func TestParseSearch(t *testing.T) {
 		"Jean - Paul":                {"Jean", "Paul"},
 		"e\u0301":                    {" \u00e9"},
 		"王伟":                         {" 王伟"},
+		"20 123 456":                 {"20123456"},
+		"(20) 123-456":               {"20123456"},
 		"+216 (20) 123-456":          {"+21620123456"},
-		"+33 6 12 34 56 78":          {"+33612345678"},
-		"+21620":                     {"+21620"},
-		"20 123 456":                 {" 20", "123", "456"},
+		"(+216) 20.123.456":          {"+21620123456"},
+		"0021620123456":              {"+21620123456"},
+		"+216 20":                    {"+21620"},
+		"+2":                         {" +2"},
+		"(2)":                        {" 2"},
+		"Ada, Lovelace;":             {"Ada", "Lovelace"},
+		`"Ada" <ada@example.com>`:    {"ada@example.com"},
+		"a A a a":                    {" a"},
+		"ada Adam am":                {"Adam", " am"},
+		"adam DAM mad":               {"adam", "mad"},
+		"a ab":                       {" ab"},
+		"ab a":                       {" ab"},
+		"a b c d e f g h":            {" a", " b", " c", " d", " e", " f", " g", " h"},
 		strings.Repeat("a", 100):     {strings.Repeat("a", 100)},
 		strings.Repeat("é", 100):     {strings.Repeat("é", 100)},
 		strings.Repeat(" ", 1000):    nil,
@@ -37,13 +49,19 @@ func TestParseSearch(t *testing.T) {
 	} {
 		got, violation := domain.ParseSearch(raw)
 		require.Nil(t, violation, raw)
-		require.Equal(t, want, got, raw)
+		var words []string
+		for _, word := range got {
+			words = append(words, map[bool]string{true: " "}[word.Initial]+word.Text)
+		}
+		require.Equal(t, want, words, raw)
 	}
 	for raw, code := range map[string]string{
 		"%":                      domain.CodeInvalid,
 		"...":                    domain.CodeInvalid,
 		"- _ @":                  domain.CodeInvalid,
 		"\u0301":                 domain.CodeInvalid,
+		"+ ( ) - .":              domain.CodeInvalid,
+		"a b c d e f g h i":      domain.CodeTooLong,
 		"a\x00b":                 domain.CodeInvalid,
 		"a\u202eb":               domain.CodeInvalid,
 		"a\xff":                  domain.CodeInvalid,

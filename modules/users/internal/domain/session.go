@@ -88,8 +88,8 @@ func (s *Session) Knows(token RefreshToken, keys []RefreshKey) bool {
 	return false
 }
 
-// Exchange returns the successor of token and extends the session by ttl, to SessionLife at most, as asked from there. keys are the ones that may have made the token, the
-// current one first.
+// Exchange returns the successor of token and extends the session by ttl, to SessionLife at most, as asked from there. keys are the
+// ones that may have made the token, the current one first.
 //
 // The newest token is exchanged. The one before it, within RefreshGrace of its exchange, is answered with the same successor.
 // Any other token that was once issued is a sign of theft: the session ends (RFC 9700 section 4.14.2).
@@ -99,7 +99,11 @@ func (s *Session) Exchange(token RefreshToken, keys []RefreshKey, from Origin, n
 	if !s.Knows(token, keys) {
 		return RefreshToken{}, users.ErrUnauthenticated
 	}
-	if !s.Live(now) {
+	expires := now.Add(ttl)
+	if end := s.state.CreatedAt.Add(max(SessionLife, ttl)); end.Before(expires) {
+		expires = end
+	}
+	if !s.Live(now) || !now.Before(expires) { // the latter where tokens lived longer before
 		return RefreshToken{}, users.ErrSessionEnded
 	}
 	hash := token.Hash()
@@ -107,7 +111,7 @@ func (s *Session) Exchange(token RefreshToken, keys []RefreshKey, from Origin, n
 		next := keys[0].Next(token)
 		s.state.PreviousHash, s.state.TokenHash = hash, next.Hash()
 		s.state.ExchangedAt = &now
-		s.state.ExpiresAt = now.Add(min(ttl, s.state.CreatedAt.Add(max(SessionLife, ttl)).Sub(now)))
+		s.state.ExpiresAt = expires
 		s.state.Origin = from
 		return next, nil
 	}

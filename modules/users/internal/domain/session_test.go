@@ -191,6 +191,20 @@ func TestSessionLife(t *testing.T) {
 	}
 }
 
+// A session that was to go on for longer, when tokens still lived longer, ends when it is asked for.
+func TestSessionLifeOfOldSessions(t *testing.T) {
+	t.Parallel()
+	keys := []domain.RefreshKey{refreshKey(t, "secret")}
+	session, token := domain.StartSession(sessionID, userID, keys[0], home, start, 3*domain.SessionLife)
+	before := session.State()
+	_, err := session.Exchange(token, keys, home, start.Add(domain.SessionLife), sessionTTL)
+	require.ErrorIs(t, err, users.ErrSessionEnded)
+	require.Equal(t, before, session.State())
+	_, err = session.Exchange(token, keys, home, start.Add(domain.SessionLife-1), sessionTTL)
+	require.NoError(t, err)
+	require.Equal(t, start.Add(domain.SessionLife), session.State().ExpiresAt)
+}
+
 func TestEndHappensOnce(t *testing.T) {
 	t.Parallel()
 	session, keys, first := login(t)

@@ -182,14 +182,19 @@ func matches(s domain.State, f application.Filter) bool {
 		(f.IsOrganizer == nil || s.IsOrganizer == *f.IsOrganizer) &&
 		(f.CreatedFrom == nil || !s.CreatedAt.Before(*f.CreatedFrom)) &&
 		(f.CreatedTo == nil || !s.CreatedAt.After(*f.CreatedTo)) &&
-		isFound(s, f.Search)
+		matchesSearch(s, f.Search)
 }
 
-func isFound(s domain.State, search domain.Search) bool {
-	text := " " + s.FirstName + " " + s.LastName + " " + s.Email
+func matchesSearch(s domain.State, search domain.Search) bool {
+	texts := []string{s.FirstName, s.LastName, s.Email}
 	if s.Phone != nil {
-		text += " " + *s.Phone
+		texts = append(texts, *s.Phone)
 	}
-	text = strings.ToLower(text)
-	return !slices.ContainsFunc(search, func(part string) bool { return !strings.Contains(text, strings.ToLower(part)) })
+	return !slices.ContainsFunc(search, func(word domain.Word) bool {
+		found := strings.Contains
+		if word.Initial {
+			found = strings.HasPrefix
+		}
+		return !slices.ContainsFunc(texts, func(text string) bool { return found(strings.ToLower(text), strings.ToLower(word.Text)) })
+	})
 }

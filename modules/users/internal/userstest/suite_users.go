@@ -312,7 +312,7 @@ func (s *RepositorySuite) TestSearch() {
 		{"dan@sub.example.org", "LOVE", "adalbert", ""},
 	} {
 		u := state(t.email)
-		u.FirstName, u.LastName, u.CreatedAt = t.first, t.last, day.Add(time.Duration(i)*time.Hour)
+		u.ID, u.FirstName, u.LastName, u.CreatedAt = users.ID{15: t.email[0]}, t.first, t.last, day.Add(time.Duration(i)*time.Hour)
 		if t.phone != "" {
 			u.Phone = &t.phone
 		}
@@ -328,9 +328,10 @@ func (s *RepositorySuite) TestSearch() {
 		"élo":              "b",
 		"ÉLODIE":           "b",
 		"elo":              "",
-		"sa":               "b",
+		"sa":               "",
+		"be":               "b",
 		"la":               "",
-		"s":                "b",
+		"s":                "",
 		"o'h":              "c",
 		"O'":               "c",
 		"_ob":              "b",
@@ -343,6 +344,11 @@ func (s *RepositorySuite) TestSearch() {
 		"+216 20 12 34 56": "a",
 		"12345":            "ca",
 		"+3":               "c",
+		"co":               "",
+		"a..":              "",
+		"20 12 34 56":      "a",
+		"(+33) 612":        "c",
+		"Lovelace, Ada":    "a",
 		"example.com ada@": "a",
 		"' OR ''='":        "",
 		"love) OR (1=1":    "",
@@ -350,16 +356,28 @@ func (s *RepositorySuite) TestSearch() {
 		search, violation := domain.ParseSearch(raw)
 		s.Require().Nil(violation, raw)
 		f := application.Filter{Search: search}
-		var got []byte
-		found, err := s.db.Users.List(s.ctx, f, application.Page{Order: application.NewestFirst, Limit: 10})
-		s.Require().NoError(err)
-		for _, u := range found {
-			got = append(got, u.Email()[0])
-		}
-		s.Equal(want, string(got), raw)
 		n, err := s.db.Users.Count(s.ctx, f)
 		s.Require().NoError(err)
 		s.Equal(int64(len(want)), n, raw)
+		for _, total := range []int64{n, application.MaxFound} {
+			list := func(page application.Page) string {
+				page.Order, page.Total = application.NewestFirst, total
+				var names []byte
+				found, err := s.db.Users.List(s.ctx, f, page)
+				s.Require().NoError(err)
+				for _, u := range found {
+					names = append(names, u.Email()[0])
+				}
+				return string(names)
+			}
+			s.Equal(want, list(application.Page{Limit: 10}), raw)
+			s.Equal(want[:min(1, len(want))], list(application.Page{Limit: 1}), raw)
+			s.Equal(want[min(1, len(want)):], list(application.Page{Limit: 10, Offset: 1}), raw)
+			for i, name := range want {
+				after := &application.Place{Time: day.Add(time.Duration(name-'a') * time.Hour), ID: users.ID{15: byte(name)}}
+				s.Equal(want[i+1:], list(application.Page{Limit: 10, After: after}), raw)
+			}
+		}
 		f.CreatedTo = new(day)
 		n, err = s.db.Users.Count(s.ctx, f)
 		s.Require().NoError(err)

@@ -40,7 +40,7 @@ type listInput struct {
 	Limit         int         `query:"limit" default:"20" doc:"1 to 100"`
 	Cursor        string      `query:"cursor" doc:"nextCursor of the answer before, in the same order"`
 	Sort          string      `query:"sort" default:"-createdAt" doc:"createdAt, lastLoginAt (never comes first), email or lastName, with - before it for descending"`
-	Q             string      `query:"q" doc:"Words to find in the first name, last name, e-mail address or phone number, in any case of letters: all of them. One of one or two characters is found where a name, a part of one, an address or a number begins, a longer one anywhere" example:"ada lov"`
+	Q             string      `query:"q" doc:"Up to 8 words to find, all of them, in the names, the e-mail address or the phone number, in any case of letters. One of one or two characters is found at the beginning of a name, an address or a number, and after a space; a longer one anywhere" example:"ada lov"`
 	Role          string      `query:"role" doc:"PARTICIPANT, ORGANIZER or ADMIN"`
 	IsActive      param[bool] `query:"isActive"`
 	EmailVerified param[bool] `query:"emailVerified"`
@@ -106,7 +106,7 @@ func lastInstant(text string) (*time.Time, *domain.Violation) {
 }
 
 type listMeta struct {
-	Total      int64   `json:"total" doc:"All users that match, on every page. What q finds is counted up to 10,000"`
+	Total      int64   `json:"total" doc:"All users that match, on every page. What q finds is counted up to 10,000; nextCursor leads on"`
 	Page       *int    `json:"page" nullable:"true" doc:"null when asked by cursor"`
 	Limit      int     `json:"limit"`
 	TotalPages int64   `json:"totalPages"`

@@ -110,7 +110,17 @@ func Catalogue(sample Sample) []inspect.Statement {
 	}
 	untimed, until := conditions(nil, nil), conditions(nil, &now)
 	since := append(conditions(&yesterday, nil), conditions(&yesterday, &now)...)
-	searches := []application.Filter{{Search: domain.Search{email}}, {Search: domain.Search{email, " " + email[:2]}, IsActive: new(true)}}
+	word, initial := domain.Word{Text: email}, domain.Word{Text: email[:2], Initial: true}
+	searches := []application.Filter{{Search: domain.Search{word}}, {Search: domain.Search{word, initial}, IsActive: new(true)}, {Search: domain.Search{{Text: "co", Initial: true}}}}
+	search := func(total int64) []inspect.Query {
+		for _, f := range searches {
+			for _, page := range []application.Page{{}, {Offset: limit}, {After: &application.Place{Time: now, ID: id}}} {
+				page.Order, page.Limit, page.Total = application.NewestFirst, limit, total
+				_, _ = r.Users.List(ctx, f, page)
+			}
+		}
+		return sent()
+	}
 	yes, few, fewest, most := true, users.Organizer, users.Admin, users.Participant
 
 	return []inspect.Statement{
@@ -145,8 +155,9 @@ func Catalogue(sample Sample) []inspect.Statement {
 			Queries: listBy(application.SortByEmail, application.Filter{}, application.Filter{IsActive: &yes})},
 		{Name: "Users.List by name", Purpose: "list accounts by name", Indexes: []string{"idx_users_last_name"},
 			Queries: listBy(application.SortByLastName, application.Filter{}, application.Filter{IsActive: &yes})},
-		{Name: "Users.List of a search", Purpose: "find accounts by what is known of them", Indexes: []string{"idx_users_search"},
-			Queries: list(searches...)},
+		{Name: "Users.List of a search", Purpose: "find accounts by what is known of them", Indexes: []string{"idx_users_search"}, Queries: search(1)},
+		{Name: "Users.List of a frequent search", Purpose: "find accounts by what many have", Indexes: []string{"idx_users_created_at", "idx_users_search"},
+			Queries: search(application.MaxFound)},
 		{Name: "Users.Count", Purpose: "say how long a list is", Indexes: []string{"idx_users_active_role", "idx_users_role"},
 			Queries: count(untimed)},
 		{Name: "Users.Count since a time", Purpose: "say how long the list of a day is",

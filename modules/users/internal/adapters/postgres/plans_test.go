@@ -190,8 +190,8 @@ func (s *Plans) TestSearchIsCountedSoFar() {
 	repository := postgres.NewRepositories(s.db.Handle)
 	for want, f := range map[int64]application.Filter{
 		100_000:              {},
-		application.MaxFound: {Search: domain.Search{"user"}},
-		10:                   {Search: domain.Search{"user", "7777@"}},
+		application.MaxFound: {Search: domain.Search{{Text: "user"}}},
+		10:                   {Search: domain.Search{{Text: "user"}, {Text: "7777@"}}},
 	} {
 		n, err := repository.Users.Count(s.T().Context(), f)
 		s.Require().NoError(err)

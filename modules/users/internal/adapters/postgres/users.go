@@ -113,13 +113,40 @@ func (r Users) lock(ctx context.Context, attempt, where string, key any) (*domai
 	return domain.Restore(row.State), nil
 }
 
-// List implements application.Users.
+// List implements application.Users. What a search finds is read and sorted when it is not much. Otherwise the first users in the order
+// are gone over, among whom a page is soon full when those who are found are spread evenly; when it is not, all are read and sorted
+// nevertheless. Left alone, the planner relies on an even spread, and goes over all users where there is none.
 func (r Users) List(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {
+	switch {
+	case f.Search == nil:
+		return r.list(ctx, page, func(q *bun.SelectQuery) *bun.SelectQuery { return filtered(q, f) })
+	case page.Total >= application.MaxFound:
+		found, err := r.listAmongFirst(ctx, f, page)
+		if err != nil || len(found) == page.Limit {
+			return found, err
+		}
+	}
+	matching := filtered(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), f)
+	return r.list(ctx, page, func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.WithQuery(bun.NewWithQuery("matching", matching).Materialized()).ModelTableExpr("matching AS u")
+	})
+}
+
+// looked is among how many users, in the order of a list, those are looked for first whom a search finds.
+const looked = 20_000
+
+// listAmongFirst is List as far as the page is found among the first users in its order.
+func (r Users) listAmongFirst(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {
+	first := placed(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), application.Page{Order: page.Order, After: page.After, Limit: looked})
+	page.After = nil
+	return r.list(ctx, page, func(q *bun.SelectQuery) *bun.SelectQuery { return filtered(q.ModelTableExpr("(?) AS u", first), f) })
+}
+
+// list reads a page of what from selects.
+func (r Users) list(ctx context.Context, page application.Page, from func(*bun.SelectQuery) *bun.SelectQuery) ([]*domain.User, error) {
 	var rows []userRow
-	query := filtered(r.db.Conn(ctx).NewSelect().Model(&rows).ExcludeColumn("password_hash"), f).
-		Limit(int64(page.Limit))
-	query = placed(query, page)
-	if err := query.Scan(ctx); err != nil {
+	query := from(r.db.Conn(ctx).NewSelect().Model(&rows).ExcludeColumn("password_hash"))
+	if err := placed(query, page).Scan(ctx); err != nil {
 		return nil, fault("list users", err)
 	}
 	found := make([]*domain.User, len(rows))
@@ -129,7 +156,7 @@ func (r Users) List(ctx context.Context, f application.Filter, page application.
 	return found, nil
 }
 
-// placed puts a list in its order, and starts it where the page does.
+// placed puts a list in its order, and cuts the page out of it.
 func placed(query *bun.SelectQuery, page application.Page) *bun.SelectQuery {
 	var column bun.Safe
 	var value func(application.Place) any
@@ -154,7 +181,7 @@ func placed(query *bun.SelectQuery, page application.Page) *bun.SelectQuery {
 	if page.Order.Descending {
 		direction, beyond = "DESC", "<"
 	}
-	query = query.OrderExpr("? ?, u.id ?", column, direction, direction)
+	query = query.OrderExpr("? ?, u.id ?", column, direction, direction).Limit(int64(page.Limit))
 	if page.After == nil {
 		return query.Offset(int64(page.Offset))
 	}
@@ -171,8 +198,12 @@ func (r Users) Count(ctx context.Context, f application.Filter) (int64, error) {
 	return n, fault("count users", err)
 }
 
-// searched is what idx_users_search is of.
-const searched = "lower(' ' || u.first_name || ' ' || u.last_name || ' ' || u.email || ' ' || coalesce(u.phone, ''))"
+// searchText is what idx_users_search is of. Two runes begin each part, so that a single letter makes a trigram with them: letters, as
+// the index goes by words of letters and digits.
+const (
+	searchText = "lower('ᛜᛜ' || u.first_name || 'ᛜᛜ' || u.last_name || 'ᛜᛜ' || u.email || 'ᛜᛜ' || coalesce(u.phone, ''))"
+	beginning  = "ᛜᛜ"
+)
 
 // literal escapes what stands for other characters in a pattern.
 var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
@@ -196,8 +227,12 @@ func filtered(query *bun.SelectQuery, f application.Filter) *bun.SelectQuery {
 	if f.CreatedTo != nil {
 		query = query.Where("u.created_at <= ?", *f.CreatedTo)
 	}
-	for _, part := range f.Search {
-		query = query.Where(searched+" LIKE lower(?)", "%"+literal.Replace(part)+"%")
+	for _, word := range f.Search {
+		pattern := literal.Replace(word.Text) + "%"
+		if word.Initial {
+			pattern = beginning + pattern
+		}
+		query = query.Where(searchText+" LIKE lower(?)", "%"+pattern)
 	}
 	return query
 }

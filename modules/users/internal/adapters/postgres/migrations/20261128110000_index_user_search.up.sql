@@ -5,7 +5,7 @@ DROP INDEX CONCURRENTLY IF EXISTS users.idx_users_search;
 --bun:split
 -- Entries are written at once, not collected: no login meets a long list of them, and no search reads one.
 CREATE INDEX CONCURRENTLY idx_users_search ON users.users
-	USING gin (lower(' ' || first_name || ' ' || last_name || ' ' || email || ' ' || coalesce(phone, '')) gin_trgm_ops) WITH (fastupdate = off);
+	USING gin (lower('ᛜᛜ' || first_name || 'ᛜᛜ' || last_name || 'ᛜᛜ' || email || 'ᛜᛜ' || coalesce(phone, '')) gin_trgm_ops) WITH (fastupdate = off);
 --bun:split
 -- Without it, the planner takes any search for one that finds many. Of an empty table it would learn to read all of it, for as long as
 -- plans are kept.
