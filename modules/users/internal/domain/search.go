@@ -36,7 +36,7 @@ func ParseSearch(raw string) (Search, *Violation) {
 		return nil, violation
 	}
 	var words Search
-	for _, word := range strings.Fields(searchedNumber(text)) {
+	for word := range strings.FieldsSeq(searchedNumber(text)) {
 		word = strings.Trim(word, enclosing)
 		if strings.ContainsFunc(word, isWordRune) {
 			words = words.and(Word{Text: word, Initial: utf8.RuneCountInString(word) < trigram})
