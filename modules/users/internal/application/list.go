@@ -104,6 +104,9 @@ func (l Listing) parse() (Page, error) {
 	case page.Offset > MaxOffset:
 		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "is too far in; follow nextCursor instead"})
 	}
+	if l.Search != nil && page.Offset >= MaxFound && page.Offset <= MaxOffset {
+		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "is too far in for a search; follow nextCursor instead"})
+	}
 	if l.Cursor != "" {
 		after := domain.Field(&invalid, "cursor", l.Cursor, page.Order.ParseCursor)
 		page.After, page.Offset = &after, 0

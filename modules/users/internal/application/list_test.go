@@ -110,6 +110,8 @@ func TestListLimits(t *testing.T) {
 		"deepest page of many":     {application.Listing{Page: application.MaxOffset/100 + 1, Limit: 100}, nil},
 		"one deeper of many":       {application.Listing{Page: application.MaxOffset/100 + 2, Limit: 100}, []string{"page"}},
 		"page beyond any number":   {application.Listing{Page: math.MaxInt, Limit: 100}, []string{"page"}},
+		"deepest page of a search": {application.Listing{Filter: application.Filter{Search: domain.Search{{Text: "ana"}}}, Page: application.MaxFound / 100, Limit: 100}, nil},
+		"one deeper of a search":   {application.Listing{Filter: application.Filter{Search: domain.Search{{Text: "ana"}}}, Page: application.MaxFound/100 + 1, Limit: 100}, []string{"page"}},
 		"not a cursor":             {application.Listing{Page: 1, Limit: 1, Cursor: "x"}, []string{"cursor"}},
 		"everything at once":       {application.Listing{Filter: window(now, now.Add(-1)), Cursor: "x"}, []string{"limit", "page", "cursor", "createdTo"}},
 		"a moment":                 {application.Listing{Filter: window(now, now), Page: 1, Limit: 1}, nil},

@@ -137,8 +137,13 @@ func TestWhoDoesNotEnterCostsNothing(t *testing.T) {
 	w.hasher.Full = users.ErrOverloaded
 	w.Tx, w.Throttles, w.Users = untouched{}, untouched{}, untouched{}
 	for _, enter := range []func(context.Context, domain.Origin) (func(), error){w.Enter, w.EnterToLogIn} {
-		_, err := enter(t.Context(), userstest.Here)
+		from := at("198.51.100.7")
+		_, err := enter(t.Context(), from)
 		require.ErrorIs(t, err, users.ErrOverloaded)
+		require.Equal(t, from.Network(), w.hasher.Network())
+		_, err = enter(t.Context(), stranger(1))
+		require.ErrorIs(t, err, users.ErrOverloaded)
+		require.Equal(t, stranger(1).Network(), w.hasher.Network())
 	}
 }
 

@@ -29,8 +29,8 @@ func SortKeys() []SortKey {
 	return []SortKey{SortByCreation, SortByLastLogin, SortByEmail, SortByLastName}
 }
 
-// isTime tells whether users are sorted by a time, or by a text.
-func (k SortKey) isTime() bool { return k == SortByCreation || k == SortByLastLogin }
+// IsTime tells whether users are sorted by a time, or by a text.
+func (k SortKey) IsTime() bool { return k == SortByCreation || k == SortByLastLogin }
 
 // Order is the order of a list of users. Those who are equal in it come in the order of their IDs, in the same direction.
 type Order struct {
@@ -96,7 +96,7 @@ func (o Order) number() byte {
 // Cursor returns a place in the order as URL-safe base64.
 func (o Order) Cursor(p Place) string {
 	raw := append([]byte{o.number()}, p.ID[:]...)
-	if o.By.isTime() {
+	if o.By.IsTime() {
 		micros := int64(never)
 		if !p.Time.IsZero() {
 			micros = p.Time.UnixMicro()
@@ -115,7 +115,7 @@ func (o Order) ParseCursor(text string) (Place, *domain.Violation) {
 		return Place{}, invalid
 	}
 	p, rest := Place{ID: users.ID(raw[1:placeHead])}, raw[placeHead:]
-	if !o.By.isTime() {
+	if !o.By.IsTime() {
 		p.Text = string(rest)
 		if len(rest) > maxPlaceText || !utf8.Valid(rest) || strings.ContainsRune(p.Text, 0) {
 			return Place{}, invalid

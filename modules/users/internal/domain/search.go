@@ -23,13 +23,15 @@ const (
 	maxSearchWords = 8
 	// trigram is the shortest text, in code points, that an index finds anywhere.
 	trigram = 3
+	// nationalNumber is how many digits a phone number of DefaultRegion has.
+	nationalNumber = 8
 	// enclosing is what stands around words in lists and in addresses with names.
 	enclosing = `,;<>"()`
 )
 
 // ParseSearch returns a search for each word of a text of at most 100 code points and 8 words. A word of three or more code points is
-// found anywhere, a shorter one where a name, the address or the number begins. A phone number may be written with spaces, dots, hyphens
-// and parentheses, and with 00 for +. What has no letter and no digit is not searched for, and must not be all there is.
+// found anywhere, a shorter one where a name, the address or the number begins, with its +. A phone number that is all there is may be written
+// with spaces, dots, hyphens and parentheses. What has no letter and no digit is not searched for, and must not be all there is.
 func ParseSearch(raw string) (Search, *Violation) {
 	text, violation := parseText(raw, maxSearch)
 	if violation != nil || text == "" {
@@ -68,19 +70,24 @@ func (w Word) implies(other Word) bool {
 	return strings.Contains(text, part)
 }
 
-// searchedNumber returns what may be a phone number without what people write into one, and any other text as it is.
+// searchedNumber returns a text that is a phone number, by its beginning or its length, as it is found in one that is stored. Any other
+// text it returns as it is.
 func searchedNumber(text string) string {
-	if strings.Trim(text, "0123456789+ ().-") != "" {
-		return text
-	}
 	digits := strings.Map(func(r rune) rune {
-		if unicode.IsDigit(r) || r == '+' {
+		if r == '+' || unicode.IsDigit(r) {
 			return r
 		}
 		return -1
 	}, text)
+	begins := strings.ContainsAny(text[:1], "+(") || strings.HasPrefix(text, "00")
+	if strings.Trim(text, "0123456789+ ().-") != "" || !begins && len(digits) < nationalNumber {
+		return text
+	}
 	if abroad, found := strings.CutPrefix(digits, "00"); found {
-		return "+" + abroad
+		if len(abroad) < trigram {
+			return text
+		}
+		return abroad // what follows a + is found without it
 	}
 	return digits
 }

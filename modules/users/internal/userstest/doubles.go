@@ -172,6 +172,7 @@ type Hasher struct {
 	mu               sync.Mutex
 	hashes, verifies int
 	inside           int
+	network          string
 }
 
 // Calls returns how often each method was called.
@@ -188,8 +189,18 @@ func (h *Hasher) Inside() int {
 	return h.inside
 }
 
+// Network returns that of the last who came to enter.
+func (h *Hasher) Network() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.network
+}
+
 // Enter implements application.Hasher.
-func (h *Hasher) Enter(context.Context, string) (leave func(), err error) {
+func (h *Hasher) Enter(_ context.Context, network string) (leave func(), err error) {
+	h.mu.Lock()
+	h.network = network
+	h.mu.Unlock()
 	if h.Full != nil {
 		return nil, h.Full
 	}

@@ -40,7 +40,7 @@ type listInput struct {
 	Limit         int         `query:"limit" default:"20" doc:"1 to 100"`
 	Cursor        string      `query:"cursor" doc:"nextCursor of the answer before, in the same order"`
 	Sort          string      `query:"sort" default:"-createdAt" doc:"createdAt, lastLoginAt (never comes first), email or lastName, with - before it for descending"`
-	Q             string      `query:"q" doc:"Up to 8 words to find, all of them, in the names, the e-mail address or the phone number, in any case of letters. One of one or two characters is found at the beginning of a name, an address or a number, and after a space; a longer one anywhere" example:"ada lov"`
+	Q             string      `query:"q" doc:"Up to 8 words to find, all of them, in the names, the e-mail address or the phone number, in any case of letters. One of one or two characters is found where a name, the address or the number begins (+216...), a longer one anywhere. A phone number that is all there is may be written with spaces, dots, hyphens and parentheses" example:"ada lov"`
 	Role          string      `query:"role" doc:"PARTICIPANT, ORGANIZER or ADMIN"`
 	IsActive      param[bool] `query:"isActive"`
 	EmailVerified param[bool] `query:"emailVerified"`

@@ -1,6 +1,7 @@
 package password
 
 import (
+	"container/list"
 	"context"
 	"slices"
 	"sync"
@@ -10,13 +11,19 @@ import (
 // later: a network that sends thousands makes its own wait, and nobody else for longer than until a few have left.
 type entrance struct {
 	mu    sync.Mutex
-	free  int                        // places; none while anybody waits
-	lines map[string][]chan struct{} // who waits, by network; a channel is closed to let its owner in
-	turns []string                   // the networks of lines, in their order
+	free  int                      // places; none while anybody waits
+	lines *list.List               // of *line, in the order of their turns
+	of    map[string]*list.Element // lines by network
+}
+
+// line is who waits from a network, longest first. A channel is closed to let its owner in.
+type line struct {
+	network string
+	waiting []chan struct{}
 }
 
 func newEntrance(places int) *entrance {
-	return &entrance{free: places, lines: map[string][]chan struct{}{}}
+	return &entrance{free: places, lines: list.New(), of: map[string]*list.Element{}}
 }
 
 // enter waits for a place, and reports whether there was one before ctx ended. Each place is to be left.
@@ -40,10 +47,11 @@ func (e *entrance) stand(network string) (admitted chan struct{}) {
 		close(admitted)
 		return admitted
 	}
-	if len(e.lines[network]) == 0 {
-		e.turns = append(e.turns, network)
+	if e.of[network] == nil {
+		e.of[network] = e.lines.PushBack(&line{network: network})
 	}
-	e.lines[network] = append(e.lines[network], admitted)
+	l := lineOf(e.of[network])
+	l.waiting = append(l.waiting, admitted)
 	return admitted
 }
 
@@ -51,14 +59,17 @@ func (e *entrance) stand(network string) (admitted chan struct{}) {
 func (e *entrance) giveUp(network string, admitted chan struct{}) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i := slices.Index(e.lines[network], admitted)
+	element := e.of[network]
+	if element == nil {
+		return false
+	}
+	l := lineOf(element)
+	i := slices.Index(l.waiting, admitted)
 	if i < 0 {
 		return false
 	}
-	if e.lines[network] = slices.Delete(e.lines[network], i, i+1); len(e.lines[network]) == 0 {
-		delete(e.lines, network)
-		e.turns = slices.DeleteFunc(e.turns, func(other string) bool { return other == network })
-	}
+	l.waiting = slices.Delete(l.waiting, i, i+1)
+	e.dissolve(element)
 	return true
 }
 
@@ -66,18 +77,26 @@ func (e *entrance) giveUp(network string, admitted chan struct{}) bool {
 func (e *entrance) leave() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.turns) == 0 {
+	element := e.lines.Front()
+	if element == nil {
 		e.free++
 		return
 	}
-	network := e.turns[0]
-	e.turns = e.turns[1:]
-	line := e.lines[network]
-	close(line[0])
-	if line = line[1:]; len(line) == 0 {
-		delete(e.lines, network)
-		return
+	l := lineOf(element)
+	close(l.waiting[0])
+	l.waiting = l.waiting[1:]
+	e.lines.MoveToBack(element)
+	e.dissolve(element)
+}
+
+// dissolve removes a line in which nobody waits any more.
+func (e *entrance) dissolve(element *list.Element) {
+	if l := lineOf(element); len(l.waiting) == 0 {
+		e.lines.Remove(element)
+		delete(e.of, l.network)
 	}
-	e.lines[network] = line
-	e.turns = append(e.turns, network)
+}
+
+func lineOf(element *list.Element) *line {
+	return element.Value.(*line) //nolint:forcetypeassert // nothing else is in lines
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -232,6 +233,27 @@ func TestEnteringIsBounded(t *testing.T) {
 		leave()
 		_, err = h.Enter(t.Context(), "")
 		require.NoError(t, err)
+	})
+}
+
+func TestNetworksAreLetInByTurns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Options{Parallelism: 1, Params: cheap})
+		var order []string
+		for _, network := range []string{"flood", "flood", "flood", "flood", "flood", "flood", "home"} { // four are let in at once
+			go func() {
+				leave, err := h.Enter(t.Context(), network)
+				assert.NoError(t, err)
+				order = append(order, network)
+				time.Sleep(time.Second)
+				leave()
+			}()
+			synctest.Wait()
+		}
+		time.Sleep(1500 * time.Millisecond)
+		require.Equal(t, []string{"flood", "home", "flood"}, order[4:])
+		time.Sleep(time.Second)
 	})
 }
 

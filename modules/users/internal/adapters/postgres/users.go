@@ -119,30 +119,35 @@ func (r Users) lock(ctx context.Context, attempt, where string, key any) (*domai
 func (r Users) List(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {
 	switch {
 	case f.Search == nil:
-		return r.list(ctx, page, func(q *bun.SelectQuery) *bun.SelectQuery { return filtered(q, f) })
+		return r.list(ctx, page, func(q *bun.SelectQuery) *bun.SelectQuery { return beyond(filtered(q, f), page) })
 	case page.Total >= application.MaxFound:
 		found, err := r.listAmongFirst(ctx, f, page)
 		if err != nil || len(found) == page.Limit {
 			return found, err
 		}
 	}
-	matching := filtered(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), f)
+	matching := beyond(filtered(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), f), page)
 	return r.list(ctx, page, func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.WithQuery(bun.NewWithQuery("matching", matching).Materialized()).ModelTableExpr("matching AS u")
 	})
 }
 
-// looked is among how many users, in the order of a list, those are looked for first whom a search finds.
-const looked = 20_000
+// Among how many users, in the order of a list, those are looked for first whom a search finds: so many, and so many more for each that is
+// passed over.
+const (
+	looked     = 20_000
+	lookedEach = 10
+)
 
 // listAmongFirst is List as far as the page is found among the first users in its order.
 func (r Users) listAmongFirst(ctx context.Context, f application.Filter, page application.Page) ([]*domain.User, error) {
-	first := placed(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), application.Page{Order: page.Order, After: page.After, Limit: looked})
-	page.After = nil
+	first := placed(beyond(r.db.Conn(ctx).NewSelect().Model((*userRow)(nil)), page), application.Page{
+		Order: page.Order, Limit: looked + lookedEach*page.Offset,
+	})
 	return r.list(ctx, page, func(q *bun.SelectQuery) *bun.SelectQuery { return filtered(q.ModelTableExpr("(?) AS u", first), f) })
 }
 
-// list reads a page of what from selects.
+// list reads a page of what from selects, which is beyond the page's After.
 func (r Users) list(ctx context.Context, page application.Page, from func(*bun.SelectQuery) *bun.SelectQuery) ([]*domain.User, error) {
 	var rows []userRow
 	query := from(r.db.Conn(ctx).NewSelect().Model(&rows).ExcludeColumn("password_hash"))
@@ -156,36 +161,50 @@ func (r Users) list(ctx context.Context, page application.Page, from func(*bun.S
 	return found, nil
 }
 
-// placed puts a list in its order, and cuts the page out of it.
+// placed puts a list in its order, and cuts a page out of it.
 func placed(query *bun.SelectQuery, page application.Page) *bun.SelectQuery {
-	var column bun.Safe
-	var value func(application.Place) any
-	at := func(p application.Place) any { return p.Time }
-	text := func(p application.Place) any { return p.Text }
-	switch page.Order.By {
-	case application.SortByCreation:
-		column, value = "u.created_at", at
-	case application.SortByLastLogin:
-		column, value = "coalesce(u.last_login_at, '-infinity')", func(p application.Place) any {
-			if p.Time.IsZero() {
-				return bun.Safe("'-infinity'::timestamp")
-			}
-			return p.Time
-		}
-	case application.SortByEmail:
-		column, value = "u.email", text
-	case application.SortByLastName:
-		column, value = "u.last_name", text
-	}
-	direction, beyond := bun.Safe("ASC"), bun.Safe(">")
+	direction := bun.Safe("ASC")
 	if page.Order.Descending {
-		direction, beyond = "DESC", "<"
+		direction = "DESC"
 	}
-	query = query.OrderExpr("? ?, u.id ?", column, direction, direction).Limit(int64(page.Limit))
+	query = query.OrderExpr("? ?, u.id ?", sorted(page.Order), direction, direction).Limit(int64(page.Limit))
+	if page.After != nil {
+		return query
+	}
+	return query.Offset(int64(page.Offset))
+}
+
+// beyond starts a list after the page's After.
+func beyond(query *bun.SelectQuery, page application.Page) *bun.SelectQuery {
 	if page.After == nil {
-		return query.Offset(int64(page.Offset))
+		return query
 	}
-	return query.Where("(?, u.id) ? (?, ?)", column, beyond, value(*page.After), page.After.ID)
+	comparison := bun.Safe(">")
+	if page.Order.Descending {
+		comparison = "<"
+	}
+	var value any = page.After.Text
+	switch {
+	case page.Order.By == application.SortByLastLogin && page.After.Time.IsZero():
+		value = bun.Safe("'-infinity'::timestamp")
+	case page.Order.By.IsTime():
+		value = page.After.Time
+	}
+	return query.Where("(?, u.id) ? (?, ?)", sorted(page.Order), comparison, value, page.After.ID)
+}
+
+// sorted is what a list is sorted by.
+func sorted(order application.Order) bun.Safe {
+	switch order.By {
+	case application.SortByLastLogin:
+		return "coalesce(u.last_login_at, '-infinity')"
+	case application.SortByEmail:
+		return "u.email"
+	case application.SortByLastName:
+		return "u.last_name"
+	default:
+		return "u.created_at"
+	}
 }
 
 // Count implements application.Users.
