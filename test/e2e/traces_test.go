@@ -77,7 +77,7 @@ func requireStory(t *testing.T, c *otlp.Collector, trace, parent string) {
 		return all
 	}
 	const hashed = `wait to hash password, hash password`
-	require.Regexp(t, `^POST /api/auth/register \(.*`+hashed+`, transaction \(BEGIN, INSERT users\.users, .*INSERT users\.outbox, .*COMMIT\)\)$`,
+	require.Regexp(t, `^POST /api/auth/register \(.*`+hashed+`, transaction \(BEGIN, COMMIT\), transaction \(BEGIN, INSERT users\.users, .*INSERT users\.outbox, .*COMMIT\)\)$`,
 		trees("POST /api/auth/register")[0])
 	logins := trees("POST /api/auth/login")
 	require.Len(t, logins, 3)

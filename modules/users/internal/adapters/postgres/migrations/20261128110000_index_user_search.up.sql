@@ -9,6 +9,7 @@ CREATE INDEX CONCURRENTLY idx_users_search ON users.users
 --bun:split
 -- Without it, the planner takes any search for one that finds many. Of an empty table it would learn to read all of it, for as long as
 -- plans are kept.
+-- hidden: it reads a sample of the table and blocks nobody
 DO $$
 BEGIN
 	IF EXISTS (SELECT FROM users.users) THEN
