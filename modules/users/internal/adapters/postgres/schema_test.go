@@ -105,7 +105,7 @@ func (s *Schema) TestOneIndexForEachRule() {
 		`CREATE UNIQUE INDEX idx_users_phone ON users.users USING btree (phone) WHERE (phone IS NOT NULL)`,
 		`CREATE INDEX idx_users_role ON users.users USING btree (role, created_at DESC, id DESC)`,
 		`CREATE INDEX idx_users_search ON users.users USING gin (lower(((((((('ᛜᛜ'::text || (first_name)::text) || 'ᛜᛜ'::text) || (last_name)::text) || ` +
-			`'ᛜᛜ'::text) || (email)::text) || 'ᛜᛜ'::text) || (COALESCE(phone, ''::character varying))::text)) gin_trgm_ops) WITH (fastupdate=off)`,
+			`'ᛜᛜ'::text) || (email)::text) || 'ᛜᛜ'::text) || (COALESCE(phone, ''::character varying))::text)) gin_trgm_ops) WITH (gin_pending_list_limit='256')`,
 		`CREATE INDEX idx_users_unverified ON users.users USING btree (created_at, id) WHERE ((NOT email_verified) AND is_active AND ` +
 			`(password_hash IS NULL) AND ((role)::text = 'PARTICIPANT'::text))`,
 	}, s.sorted(s.lines(db, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'users' AND tablename = 'users'")))
