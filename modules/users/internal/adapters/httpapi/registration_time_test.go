@@ -15,9 +15,9 @@ func TestEvenTime(t *testing.T) {
 		0: evenTime, time.Millisecond: evenTime, evenTime - 1: evenTime, evenTime: 2 * evenTime, evenTime + 1: 2 * evenTime,
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			begun := time.Now()
+			begun, wait := time.Now(), evenly()
 			time.Sleep(took)
-			waitForEvenTime(begun)
+			wait()
 			require.Equal(t, told, time.Since(begun), took)
 		})
 	}
