@@ -37,18 +37,18 @@ var filters = []struct {
 	{"emailVerified", "false", func(p profile) bool { return !p.EmailVerified }},
 	{"isOrganizer", "true", func(p profile) bool { return p.IsOrganizer }},
 	{"isOrganizer", "false", func(p profile) bool { return !p.IsOrganizer }},
-	{"q", "LE.COM", func(p profile) bool { return p.isFoundBy("le.com") }},
-	{"q", "a", func(p profile) bool { return p.isFoundBy(" a") }},
-	{"q", "+21 LE", func(p profile) bool { return p.isFoundBy("+21") && p.isFoundBy(" le") }},
+	{"q", "LE.COM", func(p profile) bool { return p.has(strings.Contains, "le.com") }},
+	{"q", "a", func(p profile) bool { return p.has(strings.HasPrefix, "a") }},
+	{"q", "+21 LE", func(p profile) bool { return p.has(strings.Contains, "+21") && p.has(strings.HasPrefix, "le") }},
 }
 
-// isFoundBy reports whether a search for the text finds the account.
-func (p profile) isFoundBy(text string) bool {
-	searched := " " + p.FirstName + " " + p.LastName + " " + p.Email
+// has reports whether what is searched of the account has a part, in lower case, where found looks for it.
+func (p profile) has(found func(text, part string) bool, part string) bool {
+	searched := []string{p.FirstName, p.LastName, p.Email}
 	if p.Phone != nil {
-		searched += " " + *p.Phone
+		searched = append(searched, *p.Phone)
 	}
-	return strings.Contains(strings.ToLower(searched), text)
+	return slices.ContainsFunc(searched, func(text string) bool { return found(strings.ToLower(text), part) })
 }
 
 // list walks some pages of the accounts that match one or two filters, all of them or those made when the own account was.

@@ -103,8 +103,7 @@ func (l Listing) parse() (Page, error) {
 		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "must be between 1 and 1000000"})
 	case page.Offset > MaxOffset:
 		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "is too far in; follow nextCursor instead"})
-	}
-	if l.Search != nil && page.Offset >= MaxFound && page.Offset <= MaxOffset {
+	case l.Search != nil && page.Offset >= MaxFound:
 		invalid.Add("page", &domain.Violation{Code: domain.CodeOutOfRange, Message: "is too far in for a search; follow nextCursor instead"})
 	}
 	if l.Cursor != "" {

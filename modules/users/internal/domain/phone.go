@@ -14,6 +14,8 @@ const (
 	maxPhone = 40
 	// maxE164 is the + and the 15 digits that ITU-T E.164 allows. Some numbering plans know longer numbers inside their country.
 	maxE164 = 16
+	// phoneCharacters are what a number may be written with.
+	phoneCharacters = "0123456789+ ().-"
 )
 
 // Phone is a phone number in E.164 form. The zero value is no number.
@@ -27,7 +29,7 @@ func ParsePhone(raw string) (Phone, *Violation) {
 	switch {
 	case text == "":
 		return Phone{}, required()
-	case len(text) > maxPhone, strings.Trim(text, "0123456789+ ().-") != "", strings.LastIndexByte(text, '+') > 0:
+	case len(text) > maxPhone, strings.Trim(text, phoneCharacters) != "", strings.LastIndexByte(text, '+') > 0:
 		return Phone{}, invalid
 	}
 	number, err := phonenumbers.Parse(text, DefaultRegion)

@@ -30,8 +30,8 @@ const (
 )
 
 // ParseSearch returns a search for each word of a text of at most 100 code points and 8 words. A word of three or more code points is
-// found anywhere, a shorter one where a name, the address or the number begins, with its +. A phone number that is all there is may be written
-// with spaces, dots, hyphens and parentheses. What has no letter and no digit is not searched for, and must not be all there is.
+// found anywhere, a shorter one where a name, the address or the number begins, with its +. A phone number that is all there is may be
+// written with spaces, dots, hyphens and parentheses. What has no letter and no digit is not searched for, and must not be all there is.
 func ParseSearch(raw string) (Search, *Violation) {
 	text, violation := parseText(raw, maxSearch)
 	if violation != nil || text == "" {
@@ -80,7 +80,7 @@ func searchedNumber(text string) string {
 		return -1
 	}, text)
 	begins := strings.ContainsAny(text[:1], "+(") || strings.HasPrefix(text, "00")
-	if strings.Trim(text, "0123456789+ ().-") != "" || !begins && len(digits) < nationalNumber {
+	if strings.Trim(text, phoneCharacters) != "" || !begins && len(digits) < nationalNumber {
 		return text
 	}
 	if abroad, found := strings.CutPrefix(digits, "00"); found {

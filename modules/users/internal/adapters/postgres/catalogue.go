@@ -84,22 +84,22 @@ func Catalogue(sample Sample) []inspect.Statement {
 		}
 		return sent()
 	}
-	listIn := func(order application.Order, filters ...application.Filter) {
+	listIn := func(order application.Order, total int64, filters ...application.Filter) {
 		after := order.PlaceOf(domain.Restore(user).View())
 		for _, f := range filters {
 			for _, page := range []application.Page{{Limit: limit}, {Limit: limit, Offset: limit}, {Limit: limit, After: &after}} {
-				page.Order = order
+				page.Order, page.Total = order, total
 				_, _ = r.Users.List(ctx, f, page)
 			}
 		}
 	}
 	list := func(filters ...application.Filter) []inspect.Query {
-		listIn(application.NewestFirst, filters...)
+		listIn(application.NewestFirst, 0, filters...)
 		return sent()
 	}
 	listBy := func(key application.SortKey, filters ...application.Filter) []inspect.Query {
-		listIn(application.Order{By: key}, filters...)
-		listIn(application.Order{By: key, Descending: true}, filters...)
+		listIn(application.Order{By: key}, 0, filters...)
+		listIn(application.Order{By: key, Descending: true}, 0, filters...)
 		return sent()
 	}
 	count := func(filters []application.Filter) []inspect.Query {
@@ -111,14 +111,11 @@ func Catalogue(sample Sample) []inspect.Statement {
 	untimed, until := conditions(nil, nil), conditions(nil, &now)
 	since := append(conditions(&yesterday, nil), conditions(&yesterday, &now)...)
 	word, initial := domain.Word{Text: email}, domain.Word{Text: email[:2], Initial: true}
-	searches := []application.Filter{{Search: domain.Search{word}}, {Search: domain.Search{word, initial}, IsActive: new(true)}, {Search: domain.Search{{Text: "co", Initial: true}}}}
+	searches := []application.Filter{
+		{Search: domain.Search{word}}, {Search: domain.Search{word, initial}, IsActive: new(true)}, {Search: domain.Search{{Text: "co", Initial: true}}},
+	}
 	search := func(total int64) []inspect.Query {
-		for _, f := range searches {
-			for _, page := range []application.Page{{}, {Offset: limit}, {After: &application.Place{Time: now, ID: id}}} {
-				page.Order, page.Limit, page.Total = application.NewestFirst, limit, total
-				_, _ = r.Users.List(ctx, f, page)
-			}
-		}
+		listIn(application.NewestFirst, total, searches...)
 		return sent()
 	}
 	yes, few, fewest, most := true, users.Organizer, users.Admin, users.Participant
