@@ -11,19 +11,20 @@ import (
 // later: a network that sends thousands makes its own wait, and nobody else for longer than until a few have left.
 type entrance struct {
 	mu    sync.Mutex
-	free  int                      // places; none while anybody waits
-	lines *list.List               // of *line, in the order of their turns
-	of    map[string]*list.Element // lines by network
+	free  int              // places; none while anybody waits
+	turns *list.List       // of *line, whose turn is next in front
+	lines map[string]*line // by network
 }
 
 // line is who waits from a network, longest first. A channel is closed to let its owner in.
 type line struct {
 	network string
 	waiting []chan struct{}
+	turn    *list.Element
 }
 
 func newEntrance(places int) *entrance {
-	return &entrance{free: places, lines: list.New(), of: map[string]*list.Element{}}
+	return &entrance{free: places, turns: list.New(), lines: map[string]*line{}}
 }
 
 // enter waits for a place, and reports whether there was one before ctx ended. Each place is to be left.
@@ -47,10 +48,12 @@ func (e *entrance) stand(network string) (admitted chan struct{}) {
 		close(admitted)
 		return admitted
 	}
-	if e.of[network] == nil {
-		e.of[network] = e.lines.PushBack(&line{network: network})
+	l := e.lines[network]
+	if l == nil {
+		l = &line{network: network}
+		l.turn = e.turns.PushBack(l)
+		e.lines[network] = l
 	}
-	l := lineOf(e.of[network])
 	l.waiting = append(l.waiting, admitted)
 	return admitted
 }
@@ -59,17 +62,16 @@ func (e *entrance) stand(network string) (admitted chan struct{}) {
 func (e *entrance) giveUp(network string, admitted chan struct{}) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	element := e.of[network]
-	if element == nil {
+	l := e.lines[network]
+	if l == nil {
 		return false
 	}
-	l := lineOf(element)
 	i := slices.Index(l.waiting, admitted)
 	if i < 0 {
 		return false
 	}
 	l.waiting = slices.Delete(l.waiting, i, i+1)
-	e.dissolve(element)
+	e.dissolve(l)
 	return true
 }
 
@@ -77,26 +79,22 @@ func (e *entrance) giveUp(network string, admitted chan struct{}) bool {
 func (e *entrance) leave() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	element := e.lines.Front()
-	if element == nil {
+	next := e.turns.Front()
+	if next == nil {
 		e.free++
 		return
 	}
-	l := lineOf(element)
+	l := next.Value.(*line) //nolint:forcetypeassert // nothing else is in turns
 	close(l.waiting[0])
 	l.waiting = l.waiting[1:]
-	e.lines.MoveToBack(element)
-	e.dissolve(element)
+	e.turns.MoveToBack(next)
+	e.dissolve(l)
 }
 
 // dissolve removes a line in which nobody waits any more.
-func (e *entrance) dissolve(element *list.Element) {
-	if l := lineOf(element); len(l.waiting) == 0 {
-		e.lines.Remove(element)
-		delete(e.of, l.network)
+func (e *entrance) dissolve(l *line) {
+	if len(l.waiting) == 0 {
+		e.turns.Remove(l.turn)
+		delete(e.lines, l.network)
 	}
-}
-
-func lineOf(element *list.Element) *line {
-	return element.Value.(*line) //nolint:forcetypeassert // nothing else is in lines
 }

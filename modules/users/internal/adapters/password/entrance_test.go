@@ -40,8 +40,8 @@ func TestNetworksTakeTurns(t *testing.T) {
 		}
 		require.Equal(t, []string{"flood 0", "home 0", "office 0", "flood 1", "home 1", "flood 2"}, order)
 		require.Equal(t, 1, e.free)
-		require.Zero(t, e.lines.Len())
-		require.Empty(t, e.of)
+		require.Zero(t, e.turns.Len())
+		require.Empty(t, e.lines)
 	})
 }
 
@@ -78,8 +78,8 @@ func TestWhoGivesUpLeavesNoTrace(t *testing.T) {
 		}
 		e.leave()
 		require.Equal(t, 1, e.free)
-		require.Zero(t, e.lines.Len())
-		require.Empty(t, e.of)
+		require.Zero(t, e.turns.Len())
+		require.Empty(t, e.lines)
 	})
 }
 
@@ -110,6 +110,6 @@ func TestPlacesAreNeverLost(t *testing.T) {
 	crowd.Wait()
 	require.Positive(t, entered.Load())
 	require.Equal(t, places, e.free)
-	require.Zero(t, e.lines.Len())
-	require.Empty(t, e.of)
+	require.Zero(t, e.turns.Len())
+	require.Empty(t, e.lines)
 }
